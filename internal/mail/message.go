@@ -40,6 +40,7 @@ const (
 	LeftRenumbered      // the lacking side changed its epoch; it is searched for the message before it is copied
 	LeftDeleting        // deleted on the lacking side; the other only marked it (no UIDPLUS), delete pending
 	LeftAltered         // both have it by Message-ID, with different content: neither copied nor merged
+	LeftExpunged        // marked \Deleted on both sides and removed from the lacking one only, as expunge says
 )
 
 func (l Left) String() string {
@@ -54,6 +55,8 @@ func (l Left) String() string {
 		return "delete pending"
 	case LeftAltered:
 		return "altered"
+	case LeftExpunged:
+		return "expunged"
 	}
 	return "unknown"
 }

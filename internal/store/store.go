@@ -24,6 +24,7 @@ type Caps struct {
 	Keys      bool // effects return the new keys (UIDPLUS); else every Done needs Settle
 	StableIDs bool // entries can have Ident.Stable
 	Partial   bool // it may show only a part of a mailbox (MESSAGELIMIT): absence proves nothing
+	Named     bool // a token names the message, so that Settle needs no identity
 	NoExpunge bool // deleting only marks (no UIDPLUS and expunge not permitted)
 }
 
@@ -95,6 +96,14 @@ type Store interface {
 	Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error)
 	// Close ends the session; safe to call at any time, also twice.
 	Close() error
+}
+
+// Securer is implemented by stores whose messages can be lost by a power cut although they were seen (files that a mail
+// reader wrote without syncing). The engine calls it before it commits a row that rests on such a message.
+type Securer interface {
+	// Secure makes the messages under these keys durable: content, names, and the removal of names that are gone. A key that is
+	// not there any more is passed over.
+	Secure(ctx context.Context, box mail.Box, keys []mail.Key) error
 }
 
 // Counted is implemented by stores that can tell what crossed the wire.

@@ -1,0 +1,171 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+
+	"mailtwin/internal/mail"
+)
+
+// News is what both sides show of one pair that at least one of them has news of.
+type News struct {
+	Pair  *mail.Pair
+	Flags [2]mail.Flags // effective flags, of the base where there is no news
+	Gone  [2]bool
+	moved bool // a move accounts for the disappearance
+}
+
+// Arrival is a message that one side shows and the base does not know; or a half pair, which the other side is to get.
+type Arrival struct {
+	Side  mail.Side
+	Box   mail.Box
+	Entry mail.Entry // with the identity, as far as it was asked for
+	Half  *mail.Pair // nil: not known yet
+
+	taken  bool
+	absent bool
+}
+
+// Vanished marks an arrival as gone before it could be looked at; it is left to the next run.
+func (a *Arrival) Vanished() { a.absent = true }
+
+// Free reports whether the arrival is still there and not paired yet.
+func (a *Arrival) Free() bool { return !a.taken && !a.absent }
+
+// Box collects the news of one mailbox and, after Merge, the operations for it. It is not safe for concurrent use.
+type Box struct {
+	Name    mail.Box
+	News    map[int64]*News // by pair
+	Halves  []*Arrival      // half pairs that are waiting for a copy or an arrival
+	Arrived [2][]*Arrival
+	Missing [2]bool // the mailbox does not exist on this side, though both had it
+
+	Ops Ops
+}
+
+// NewBox returns an empty collection.
+func NewBox(name mail.Box) *Box { return &Box{Name: name, News: map[int64]*News{}} }
+
+// Add takes one change of one side.
+func (b *Box) Add(side mail.Side, c Change) {
+	if c.Pair == nil {
+		b.Arrived[side] = append(b.Arrived[side], &Arrival{Side: side, Box: b.Name, Entry: c.Now})
+		return
+	}
+	n := b.news(c.Pair)
+	if c.Gone {
+		n.Gone[side] = true
+		return
+	}
+	n.Flags[side] = Effective(c.Pair, side, c.Now.Flags)
+}
+
+func (b *Box) news(p *mail.Pair) *News {
+	n := b.News[p.ID]
+	if n == nil {
+		n = &News{Pair: p, Flags: [2]mail.Flags{p.Flags, p.Flags}}
+		b.News[p.ID] = n
+	}
+	return n
+}
+
+// Reset forgets one side's news, before that side is viewed again.
+func (b *Box) Reset(side mail.Side) {
+	b.Arrived[side] = nil
+	for id, n := range b.News {
+		n.Gone[side], n.Flags[side] = false, n.Pair.Flags
+		if o := side.Other(); !n.Gone[o] && n.Flags[o].Equal(n.Pair.Flags) {
+			delete(b.News, id)
+		}
+	}
+}
+
+// HasGone reports whether a full pair is gone on side.
+func (b *Box) HasGone(side mail.Side) bool {
+	for _, n := range b.News {
+		if n.Gone[side] {
+			return true
+		}
+	}
+	return false
+}
+
+// DropGone forgets disappearances on side: they wait for the next run. It returns how many there were.
+func (b *Box) DropGone(side mail.Side) int {
+	count := 0
+	for id, n := range b.News {
+		if n.Gone[side] {
+			count++
+			delete(b.News, id)
+		}
+	}
+	return count
+}
+
+// AddHalves takes the half pairs of the mailbox; call it after all Add. refused says whether refused messages are to be
+// tried again.
+func (b *Box) AddHalves(halves []mail.Pair, refused bool) {
+	for i := range halves {
+		p := &halves[i]
+		holder := Holder(p)
+		n, flags := b.News[p.ID], p.Flags
+		if n != nil {
+			if n.Gone[holder] {
+				continue // H1, by Merge
+			}
+			flags = n.Flags[holder]
+		}
+		delete(b.News, p.ID)
+		if waits(p, flags, refused) {
+			continue
+		}
+		b.Halves = append(b.Halves, &Arrival{Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}})
+	}
+}
+
+// waits implements case H4.
+func waits(p *mail.Pair, flags mail.Flags, refused bool) bool {
+	switch p.Left {
+	case mail.LeftDeleting, mail.LeftExpunged:
+		return flags.System&mail.Deleted != 0
+	case mail.LeftRefused:
+		return !refused
+	default:
+		return false
+	}
+}
+
+// Holder returns the side that has the message of a half pair.
+func Holder(p *mail.Pair) mail.Side {
+	if p.Keys[mail.Local] == "" {
+		return mail.Remote
+	}
+	return mail.Local
+}
+
+// Candidates returns the free arrivals of side, half pairs that side holds included, in key order.
+func (b *Box) Candidates(side mail.Side) []*Arrival {
+	var list []*Arrival
+	for _, a := range b.Arrived[side] {
+		if a.Free() {
+			list = append(list, a)
+		}
+	}
+	for _, a := range b.Halves {
+		if a.Side == side && a.Free() {
+			list = append(list, a)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Arrival) int { return cmp.Compare(a.Entry.Key, b.Entry.Key) })
+	return list
+}
+
+// sortedNews returns the news in a fixed order, so that a plan does not depend on map order.
+func (b *Box) sortedNews() []*News {
+	list := make([]*News, 0, len(b.News))
+	for _, n := range b.News {
+		list = append(list, n)
+	}
+	slices.SortFunc(list, func(a, b *News) int { return cmp.Compare(a.Pair.ID, b.Pair.ID) })
+	return list
+}

@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"mailtwin/internal/mail"
+)
+
+func (l Limits) orDefaults() Limits {
+	return Limits{
+		AllOf:      cmp.Or(l.AllOf, 10),
+		OverHalf:   cmp.Or(l.OverHalf, 100),
+		Account:    cmp.Or(l.Account, 5000),
+		MaxDeletes: l.MaxDeletes,
+	}
+}
+
+// Check says which deletions the guard holds back (DESIGN.md section 4, rule 13). known has the number of pairs of each
+// mailbox in the base. suspect, if not "", is why no deletion can be trusted at all.
+func Check(l Limits, boxes []*Box, known map[mail.Box]int, suspect string) []Held {
+	l = l.orDefaults()
+	var held []Held
+	var totals [2]int
+	account := 0
+	for _, n := range known {
+		account += n
+	}
+	for _, b := range boxes {
+		for _, side := range mail.Sides {
+			n, of := b.deletes(side), known[b.Name]
+			if n == 0 {
+				continue
+			}
+			totals[side] += n
+			if why := l.box(n, of, suspect); why != "" {
+				held = append(held, Held{Box: b.Name, Side: side, Count: n, Of: of, Why: why})
+			}
+		}
+	}
+	for _, side := range mail.Sides {
+		if why := l.account(totals[side], account); why != "" {
+			held = slices.DeleteFunc(held, func(h Held) bool { return h.Side == side })
+			held = append(held, Held{Side: side, Count: totals[side], Of: account, Why: why})
+		}
+	}
+	slices.SortFunc(held, func(a, b Held) int { return cmp.Or(cmp.Compare(a.Box, b.Box), cmp.Compare(a.Side, b.Side)) })
+	return held
+}
+
+func (l Limits) box(n, of int, suspect string) string {
+	switch {
+	case suspect != "":
+		return suspect
+	case n >= of && of >= l.AllOf:
+		return fmt.Sprintf("all %d messages of the mailbox", of)
+	case n > l.OverHalf && 2*n > of:
+		return fmt.Sprintf("%d of %d messages of the mailbox", n, of)
+	}
+	return ""
+}
+
+func (l Limits) account(n, of int) string {
+	switch {
+	case n == 0:
+		return ""
+	case l.MaxDeletes > 0 && n > l.MaxDeletes:
+		return fmt.Sprintf("%d messages, more than max_deletes = %d", n, l.MaxDeletes)
+	case n > l.Account, 2*n > of && n >= l.AllOf:
+		return fmt.Sprintf("%d of %d messages of the account", n, of)
+	}
+	return ""
+}
+
+func (b *Box) deletes(side mail.Side) int {
+	n := 0
+	for _, d := range b.Ops.Delete {
+		if d.On[side] {
+			n++
+		}
+	}
+	return n
+}
+
+// HoldBack takes the held deletions out of the plan and says whether the mailbox lost any.
+func (b *Box) HoldBack(held []Held) bool {
+	before := len(b.Ops.Delete)
+	b.Ops.Delete = slices.DeleteFunc(b.Ops.Delete, func(d Delete) bool {
+		return slices.ContainsFunc(held, func(h Held) bool { return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) })
+	})
+	return len(b.Ops.Delete) < before
+}

@@ -1,0 +1,160 @@
+package plan
+
+import "mailtwin/internal/mail"
+
+// The operations; a closed set. Each is complete in itself: what a Flags needs of a Move or an Adopt before it is the pair
+// they share.
+type (
+	// Adopt pairs two existing messages without copying anything. The pair has both keys and the flags that are surely agreed on.
+	Adopt struct{ Pair *mail.Pair }
+	// Copy takes a message to the side that lacks it.
+	Copy struct {
+		To   mail.Side
+		From *Arrival
+	}
+	// Flags makes both sides' flags Want, where they differ, and remembers that.
+	Flags struct {
+		Pair *mail.Pair
+		Want mail.Flags
+		Now  [2]mail.Flags
+	}
+	// Delete removes a message on the sides in On.
+	Delete struct {
+		On       [2]bool
+		Pair     *mail.Pair
+		Expunges bool // case P7: what On leaves out stays, marked
+	}
+	// Forget drops a pair that neither side has any more.
+	Forget struct{ Pair *mail.Pair }
+)
+
+// Ops are the operations of one mailbox, by the phase in which they are carried out. A Move belongs to the mailbox it starts from.
+type Ops struct {
+	Adopt  []Adopt
+	Copy   [2][]Copy // by Copy.To
+	Move   [2][]Move // by Move.On
+	Flags  []Flags
+	Delete []Delete
+	Forget []Forget
+}
+
+// Empty reports whether there is nothing to do.
+func (o *Ops) Empty() bool {
+	return len(o.Adopt)+len(o.Copy[0])+len(o.Copy[1])+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.Delete)+len(o.Forget) == 0
+}
+
+// Policy is what the user chose.
+type Policy struct {
+	Expunge     Expunge
+	DeleteBoxes DeleteBoxes
+}
+
+// AdoptMatches turns matches into operations of the mailbox; call it before Merge.
+func (b *Box) AdoptMatches(matches []Match) {
+	for _, m := range matches {
+		l, r := m.Of[mail.Local], m.Of[mail.Remote]
+		pair := adoptedPair(b.Name, l, r)
+		now := [2]mail.Flags{Effective(pair, mail.Local, l.Entry.Flags), Effective(pair, mail.Remote, r.Entry.Flags)}
+		pair.Verified = m.Verified
+		if m.Altered {
+			pair.Left = mail.LeftAltered
+		}
+		b.Ops.Adopt = append(b.Ops.Adopt, Adopt{pair})
+		if l.Half != nil && r.Half != nil {
+			b.Ops.Forget = append(b.Ops.Forget, Forget{r.Half})
+		}
+		b.mergeFlags(pair, now)
+	}
+}
+
+// adoptedPair builds the pair of two arrivals. Without a base, only flags that both have are agreed on, so that merging keeps
+// all of either; \Deleted counts as agreed on, so that one side alone cannot delete.
+func adoptedPair(box mail.Box, l, r *Arrival) *mail.Pair {
+	half := l.Half
+	if half == nil {
+		half = r.Half
+	}
+	pair := &mail.Pair{Box: box, Ident: l.Entry.Ident.Merge(r.Entry.Ident)}
+	if half != nil {
+		copied := *half
+		pair = &copied
+		pair.Ident = pair.Ident.Merge(l.Entry.Ident).Merge(r.Entry.Ident)
+		pair.Left = mail.LeftNone
+	} else {
+		pair.Flags = l.Entry.Flags.And(r.Entry.Flags)
+		pair.Flags.System |= (l.Entry.Flags.System | r.Entry.Flags.System) & mail.Deleted
+	}
+	pair.Keys = [2]mail.Key{l.Entry.Key, r.Entry.Key}
+	return pair
+}
+
+// mergeFlags plans cases P2 and P3, and returns what both sides will have.
+func (b *Box) mergeFlags(pair *mail.Pair, now [2]mail.Flags) mail.Flags {
+	want := mail.MergeFlags(pair.Flags, now[mail.Local], now[mail.Remote])
+	if !want.Equal(pair.Flags) || !want.Equal(now[0]) || !want.Equal(now[1]) {
+		b.Ops.Flags = append(b.Ops.Flags, Flags{Pair: pair, Want: want, Now: now})
+	}
+	return want
+}
+
+// AddMoves gives each move to the mailbox it starts from, with the flags that change on the way.
+func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
+	for _, m := range moves {
+		from := boxes[m.Pair.Box]
+		from.Ops.Move[m.On] = append(from.Ops.Move[m.On], m)
+		now := m.News.Flags
+		now[m.On.Other()] = Effective(m.Pair, m.On.Other(), m.To.Entry.Flags)
+		from.mergeFlags(m.Pair, now)
+	}
+}
+
+// Merge turns the rest of the news into operations: call it after AdoptMatches and AddMoves.
+func (b *Box) Merge(p Policy) {
+	for _, n := range b.sortedNews() {
+		b.mergePair(n, p)
+	}
+	for _, side := range mail.Sides {
+		if b.Missing[side.Other()] {
+			continue // B2, B3: there is no mailbox to copy to
+		}
+		for _, a := range b.Candidates(side) { // A3, H3
+			b.Ops.Copy[side.Other()] = append(b.Ops.Copy[side.Other()], Copy{To: side.Other(), From: a})
+		}
+	}
+}
+
+func (b *Box) mergePair(n *News, p Policy) {
+	full := n.Pair.Keys[mail.Local] != "" && n.Pair.Keys[mail.Remote] != ""
+	switch {
+	case n.moved: // A2
+	case n.Gone[mail.Local] && n.Gone[mail.Remote]: // P6
+		b.Ops.Forget = append(b.Ops.Forget, Forget{n.Pair})
+	case !full && n.Gone[Holder(n.Pair)]: // H1
+		b.Ops.Forget = append(b.Ops.Forget, Forget{n.Pair})
+	case !full: // H3, H4: flags of a half pair are looked at when it is whole
+	case n.Gone[mail.Local] || n.Gone[mail.Remote]: // P4, P5
+		b.mergeGone(n, p)
+	default: // P2, P3
+		want := b.mergeFlags(n.Pair, n.Flags)
+		if on := expungeOn(p.Expunge); on != [2]bool{} && want.System&mail.Deleted != 0 { // P7
+			b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: n.Pair, Expunges: true})
+		}
+	}
+}
+
+func (b *Box) mergeGone(n *News, p Policy) {
+	side := mail.Local // where it still is
+	if n.Gone[mail.Local] {
+		side = mail.Remote
+	}
+	if b.Missing[side.Other()] && p.DeleteBoxes != DeleteAllBoxes {
+		return // B3
+	}
+	var on [2]bool
+	on[side] = true
+	b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: n.Pair})
+}
+
+func expungeOn(e Expunge) [2]bool {
+	return [2]bool{e == ExpungeLocal || e == ExpungeBoth, e == ExpungeRemote || e == ExpungeBoth}
+}
