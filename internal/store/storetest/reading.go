@@ -1,0 +1,166 @@
+package storetest
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"slices"
+
+	"mailtwin/internal/mail"
+)
+
+// testFetch: entries and bodies; reading leaves no trace; a body need not be read.
+func testFetch(f *fixture) {
+	box := f.box("Fetch")
+	msgs := f.messages(10)
+	for i := range msgs {
+		msgs[i].Flags.System = mail.System(i*3) & mail.AllSystem
+	}
+	msgs = f.deliver(box, msgs...)
+	shown := f.whole(box).entries
+	want := map[mail.Key]Message{}
+	for _, m := range msgs[2:] {
+		want[m.Key] = m
+	}
+	var part [5]byte
+	err := f.s.Fetch(f.ctx, box, keysOf(msgs[2:]), func(e mail.Entry, b mail.Body) error {
+		m, ok := want[e.Key]
+		if !ok {
+			f.Errorf("fetched %q, which was not asked for or came before", e.Key)
+		}
+		delete(want, e.Key)
+		if !e.Flags.Equal(m.Flags) || e.Ident.Date != m.Date {
+			f.Errorf("fetched flags %v, date %d; want %v, %d", e.Flags, e.Ident.Date, m.Flags, m.Date)
+		}
+		i := slices.IndexFunc(shown, func(s mail.Entry) bool { return s.Key == e.Key })
+		if s := shown[i].Stamp; e.Stamp != 0 && s != 0 && s != e.Stamp {
+			f.Errorf("fetched with stamp %d, shown with %d: it looks edited", e.Stamp, s)
+		}
+		if len(want)%3 == 1 { // a body need not be read to its end
+			_, err := io.ReadFull(b.Reader, part[:])
+			return err
+		}
+		data, err := io.ReadAll(b.Reader)
+		if !bytes.Equal(data, m.Data) || b.Size != int64(len(m.Data)) {
+			f.Errorf("fetched %s, size %d; want %s", short(data), b.Size, short(m.Data))
+		}
+		return err
+	})
+	f.must(err, "fetch")
+	if len(want) > 0 {
+		f.Errorf("%d messages were not fetched", len(want))
+	}
+	f.holds(box, msgs...)
+	f.must(f.s.Fetch(f.ctx, box, nil, nil), "fetch nothing")
+}
+
+// testReadVanished: what is not there is passed over, by Fetch and by Identify.
+func testReadVanished(f *fixture) {
+	box := f.box("Vanished")
+	msgs := f.deliver(box, f.messages(6)...)
+	f.whole(box)
+	keys := append(keysOf(msgs), f.unknown(msgs[0].Key))
+	f.must(f.u.Delete(box, msgs[0].Key), "delete as user")
+	f.must(f.u.Delete(box, msgs[3].Key), "delete as user")
+	want := f.keys(keysOf(f.list(box)))
+	var got []mail.Key
+	err := f.s.Fetch(f.ctx, box, keys, func(e mail.Entry, b mail.Body) error {
+		got = append(got, e.Key)
+		return second(io.Copy(io.Discard, b.Reader))
+	})
+	f.must(err, "fetch")
+	f.same("fetched", f.keys(got), want)
+	for _, full := range []bool{false, true} {
+		got = nil
+		err = f.s.Identify(f.ctx, box, keys, full, func(k mail.Key, _ mail.Ident) error {
+			got = append(got, k)
+			return nil
+		})
+		f.must(err, "identify")
+		f.same("identified", f.keys(got), want)
+	}
+}
+
+func (f *fixture) keys(keys []mail.Key) []string {
+	return texts(keys, func(k mail.Key) string { return string(k) })
+}
+
+// testReadStop: an error of the caller comes back, and ends the call.
+func testReadStop(f *fixture) {
+	box := f.box("Stop")
+	msgs := f.deliver(box, f.messages(5)...)
+	stop := errors.New("enough")
+	calls := 0
+	err := f.s.Fetch(f.ctx, box, keysOf(msgs), func(mail.Entry, mail.Body) error {
+		calls++
+		return stop
+	})
+	if !errors.Is(err, stop) || calls != 1 {
+		f.Errorf("fetch: %v after %d calls, want the error after one", err, calls)
+	}
+	for _, full := range []bool{false, true} {
+		calls = 0
+		err = f.s.Identify(f.ctx, box, keysOf(msgs), full, func(mail.Key, mail.Ident) error {
+			calls++
+			return stop
+		})
+		if !errors.Is(err, stop) || calls != 1 {
+			f.Errorf("identify: %v after %d calls, want the error after one", err, calls)
+		}
+	}
+	f.whole(box)
+}
+
+// testIdentify: what the user delivered is identified, and reading leaves no trace.
+func testIdentify(f *fixture) {
+	box := f.box("Identify")
+	msgs := f.messages(7)
+	msgs[2].Data = []byte("Subject: no id\r\n\r\nbody\r\n")
+	msgs[3].Data = []byte("Message-ID: <two@storetest>\r\nMessage-ID: <other@storetest>\r\n\r\nbody\r\n")
+	msgs = f.deliver(box, msgs...)
+	done := make([]mail.Done, len(msgs))
+	names := make([]string, len(msgs))
+	for i, m := range msgs {
+		done[i].Key, names[i] = m.Key, short(m.Data)
+	}
+	f.identities(box, done, names, msgs)
+	f.holds(box, msgs...)
+}
+
+// identities compares what Identify tells, light and full, with what mail.Digester says. Where line ends are not those
+// of the wire, a store cannot know the canonical size without reading.
+func (f *fixture) identities(box mail.Box, done []mail.Done, names []string, msgs []Message) {
+	f.Helper()
+	byKey := map[mail.Key]int{}
+	var keys []mail.Key
+	for i, d := range done {
+		byKey[d.Key] = i
+		keys = append(keys, d.Key)
+	}
+	for _, full := range []bool{false, true} {
+		got := map[mail.Key]mail.Ident{}
+		err := f.s.Identify(f.ctx, box, keys, full, func(k mail.Key, id mail.Ident) error {
+			if _, twice := got[k]; twice {
+				f.Errorf("%s: identified twice", names[byKey[k]])
+			}
+			got[k] = id
+			return nil
+		})
+		f.must(err, "identify")
+		for k, i := range byKey {
+			id, ok := got[k]
+			want := msgs[i].ident()
+			want.Stable = id.Stable
+			if !full {
+				want.Digest = mail.Hash{}
+				id.Digest = mail.Hash{}
+				if !clean(msgs[i].Data) {
+					id.Size = want.Size
+				}
+			}
+			if !ok || id != want {
+				f.Errorf("%s: full %v: identified %v as %+v, want %+v", names[i], full, ok, id, want)
+			}
+		}
+	}
+}
