@@ -195,6 +195,7 @@ func (s *Store) moveOne(ctx context.Context, from mail.Box, in *mail.Intent, kee
 			done.Err = fmt.Errorf("move message to %q: %w", in.Box, err)
 			return nil
 		}
+		s.durable(src, p.key)
 		*done = s.done(s.transfer(src, p, dst, want, method == Move), mail.Flags{})
 		return nil
 	})
@@ -229,6 +230,7 @@ func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add
 		err = s.effect(ctx, Effect{Method: SetFlags, Box: box, Key: m.key}, func(*Effect) error {
 			b, err := s.writable(box)
 			if err == nil {
+				s.durable(b, m.key)
 				s.setFlags(b, m.key, func(f mail.Flags) mail.Flags { return f.Minus(del).Union(add) })
 			}
 			return err
@@ -300,6 +302,7 @@ func (s *Store) deleteOne(ctx context.Context, box mail.Box, k mail.Key, moved b
 		if p == nil {
 			return nil
 		}
+		s.durable(b, k)
 		if s.opts.NoExpunge {
 			s.setFlags(b, k, func(f mail.Flags) mail.Flags { return f.Union(mail.Flags{System: mail.Deleted}) })
 			if left != nil {

@@ -136,6 +136,16 @@ func (g *Gate) RenameBox(ctx context.Context, from, to mail.Box) error {
 	return g.do(RenameBox, func() error { return g.Store.RenameBox(ctx, from, to) })
 }
 
+// Secure implements store.Securer, by doing nothing if the store below does not.
+func (g *Gate) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error {
+	return g.do(Secure, func() error {
+		if s, ok := g.Store.(store.Securer); ok {
+			return s.Secure(ctx, box, keys)
+		}
+		return nil
+	})
+}
+
 // Settle implements store.Store.
 func (g *Gate) Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error) {
 	return get(g, Settle, func() ([]mail.Done, error) { return g.Store.Settle(ctx, intents, taken) })

@@ -28,6 +28,7 @@ const (
 	DeleteBox Method = "DeleteBox"
 	RenameBox Method = "RenameBox"
 	Settle    Method = "Settle"
+	Secure    Method = "Secure"
 )
 
 // Methods are those of store.Store that can fail, for loops over faults.

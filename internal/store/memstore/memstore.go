@@ -88,6 +88,7 @@ type Store struct {
 	names  uint32                // names made so far
 	ids    uint64                // stable ids and stamps made so far
 	attic  []Message
+	unsafe map[mail.Ref]*message // see risk
 	counts store.Counts
 }
 
@@ -114,6 +115,7 @@ func New(o Options) *Store {
 	s := &Store{
 		opts: o, salt: h.Sum32(), root: o.Root, run: o.Run,
 		boxes: map[mail.Box]*mailbox{}, seen: map[mail.Box]string{}, epochs: 1000,
+		unsafe: map[mail.Ref]*message{},
 	}
 	if o.Kind == IMAP {
 		s.run = -1
@@ -136,7 +138,7 @@ func (s *Store) Hello(ctx context.Context, _ string) (store.Greeting, error) {
 		Empty: s.opts.Kind == Maildir && len(s.boxes) == 0,
 		Caps: store.Caps{
 			Keys: !s.opts.NoKeys, StableIDs: s.opts.StableIDs,
-			Partial: s.opts.Limit > 0, NoExpunge: s.opts.NoExpunge,
+			Partial: s.opts.Limit > 0, Named: s.opts.Kind == Maildir, NoExpunge: s.opts.NoExpunge,
 		},
 	}, nil
 }

@@ -30,6 +30,7 @@ func (s *Store) Restore(from Snapshot) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.boxes
+	clear(s.unsafe)
 	s.root, s.run, s.boxes, s.attic = from.root, from.run, clone(from.boxes), slices.Clone(from.attic)
 	byEpoch := make(map[uint32]*mailbox, len(now))
 	for _, b := range now {
@@ -54,6 +55,7 @@ func (s *Store) Clone() *Store {
 	return &Store{
 		opts: s.opts, salt: s.salt, root: s.root, run: s.run, boxes: clone(s.boxes), seen: map[mail.Box]string{},
 		seq: s.seq, epochs: s.epochs, names: s.names, ids: s.ids, attic: slices.Clone(s.attic),
+		unsafe: maps.Clone(s.unsafe),
 	}
 }
 

@@ -17,14 +17,18 @@ func (s *Store) Deliver(box mail.Box, flags mail.Flags, data []byte, date int64)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	flags = flags.Minus(s.opts.Storable.Lacks(flags))
-	return s.insert(s.add(box), message{flags: flags, date: date, body: &body{data: data}}, "").key
+	b := s.add(box)
+	k := s.insert(b, message{flags: flags, date: date, body: &body{data: data}}, "").key
+	s.risk(b, k, nil)
+	return k
 }
 
-// with calls fn for a message that is there, under the lock.
+// with calls fn for a message that is there and may change, under the lock.
 func (s *Store) with(box mail.Box, k mail.Key, fn func(b *mailbox, m *message)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if b := s.boxes[s.fold(box)]; b != nil && b.msgs[k] != nil {
+		s.risk(b, k, b.msgs[k])
 		fn(b, b.msgs[k])
 	}
 }
@@ -42,6 +46,13 @@ func (s *Store) DeleteUser(box mail.Box, k mail.Key) {
 	s.with(box, k, s.remove)
 }
 
+// carry is transfer by a user.
+func (s *Store) carry(src *mailbox, m *message, dst *mailbox, want mail.Key, take bool) mail.Key {
+	k := s.transfer(src, m, dst, want, take).key
+	s.risk(dst, k, nil)
+	return k
+}
+
 // MoveUser moves a message and returns its new key: the next UID, or in a Maildir the same name unless it is in use
 // there or the store has FreshNames. The mailbox to is made if it is missing.
 func (s *Store) MoveUser(box mail.Box, k mail.Key, to mail.Box) (moved mail.Key) {
@@ -50,7 +61,7 @@ func (s *Store) MoveUser(box mail.Box, k mail.Key, to mail.Box) (moved mail.Key)
 		if s.opts.FreshNames {
 			want = ""
 		}
-		moved = s.transfer(b, m, s.add(to), want, true).key
+		moved = s.carry(b, m, s.add(to), want, true)
 	})
 	return moved
 }
@@ -58,7 +69,7 @@ func (s *Store) MoveUser(box mail.Box, k mail.Key, to mail.Box) (moved mail.Key)
 // CopyUser copies a message and returns the key of the copy. The mailbox to is made if it is missing.
 func (s *Store) CopyUser(box mail.Box, k mail.Key, to mail.Box) (copied mail.Key) {
 	s.with(box, k, func(b *mailbox, m *message) {
-		copied = s.transfer(b, m, s.add(to), "", false).key
+		copied = s.carry(b, m, s.add(to), "", false)
 	})
 	return copied
 }
@@ -67,7 +78,7 @@ func (s *Store) CopyUser(box mail.Box, k mail.Key, to mail.Box) (copied mail.Key
 // another UID, as programs do that replace a message by itself.
 func (s *Store) Rekey(box mail.Box, k mail.Key) (fresh mail.Key) {
 	s.with(box, k, func(b *mailbox, m *message) {
-		fresh = s.transfer(b, m, b, "", true).key
+		fresh = s.carry(b, m, b, "", true)
 	})
 	return fresh
 }
