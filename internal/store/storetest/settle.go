@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
 )
 
 func none(mail.Ref) bool { return false }
@@ -106,6 +107,49 @@ func testSettleMove(f *fixture) {
 	}
 	f.holds(a, msgs[1:]...)
 	f.holds(b, msgs[0], msgs[2], msgs[3])
+}
+
+// testSettleNamed: where tokens name messages, Settle needs nothing else.
+func testSettleNamed(f *fixture) {
+	if !f.caps.Named {
+		f.Skip("tokens do not name messages")
+	}
+	box := f.box("Named")
+	m := f.message(0)
+	msgs := []Message{m, m, f.message(0)}
+	intents := f.prepared(box, msgs)
+	_, err := f.s.Put(f.ctx, box, intents, bodies(msgs, 1, 2))
+	f.must(err, "put messages")
+	for i := range intents {
+		intents[i].Entry = mail.Entry{}
+	}
+	keys := f.settle(intents, none)
+	if keys[0] != "" {
+		f.Errorf("message 0 was not put, but is settled as %q", keys[0])
+	}
+	f.is(box, keys[1], msgs[1])
+	f.is(box, keys[2], msgs[2])
+}
+
+// testSecure: securing changes nothing, and passes over what is gone.
+func testSecure(f *fixture) {
+	s, ok := f.s.(store.Securer)
+	if !ok {
+		f.Skip("the store needs no securing")
+	}
+	box := f.box("Secure")
+	msgs := f.deliver(box, f.messages(3)...)
+	f.age()
+	v := f.whole(box)
+	keys := append(keysOf(msgs), f.unknown(msgs[0].Key))
+	f.must(s.Secure(f.ctx, box, keys), "secure")
+	if w := f.whole(box); w.mark != v.mark {
+		f.Errorf("securing changes the mark from %q to %q", v.mark, w.mark)
+	}
+	f.must(f.u.Delete(box, msgs[0].Key), "delete as user")
+	f.must(s.Secure(f.ctx, box, keys), "secure what is gone")
+	f.must(s.Secure(f.ctx, box, nil), "secure nothing")
+	f.holds(box, msgs[1:]...)
 }
 
 // testSettleEpoch: intents are void in another epoch.

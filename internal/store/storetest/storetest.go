@@ -41,7 +41,7 @@ type Ager interface {
 	Age() error
 }
 
-// Renumberer is a User who can give a mailbox another epoch: the same messages, all with other keys.
+// Renumberer is a User who can give a mailbox another epoch: the same messages, and the old keys say nothing.
 type Renumberer interface {
 	Renumber(box mail.Box) error
 }
@@ -128,7 +128,9 @@ var tests = []struct {
 	{"Settle/Twins", testSettleTwins, false},
 	{"Settle/Taken", testSettleTaken, false},
 	{"Settle/Move", testSettleMove, false},
+	{"Settle/Named", testSettleNamed, false},
 	{"Settle/Epoch", testSettleEpoch, false},
+	{"Secure", testSecure, false},
 	{"Cancelled", testCancelled, false},
 	{"Cancelled/DuringPut", testCancelledPut, false},
 	{"Concurrent", testConcurrent, false},
