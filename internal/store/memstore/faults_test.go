@@ -31,13 +31,14 @@ func calls(t *testing.T, below, s store.Store, keys []mail.Key) map[Method]func(
 		DeleteBox: func() error { return s.DeleteBox(ctx, "B") },
 		RenameBox: func() error { return s.RenameBox(ctx, "B", "D") },
 		Settle:    func() error { return second(s.Settle(ctx, puts, nil)) },
+		Secure:    func() error { return s.(store.Securer).Secure(ctx, "A", keys) },
 	}
 }
 
 // TestFailOnce: each method fails once, with and without having taken effect.
 func TestFailOnce(t *testing.T) {
 	t.Parallel()
-	for _, method := range Methods {
+	for _, method := range append([]Method{Secure}, Methods...) {
 		for _, after := range []bool{false, true} {
 			s, keys := opened(t, Options{Kind: Maildir}, 2)
 			before := s.seq

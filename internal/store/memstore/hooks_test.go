@@ -262,6 +262,64 @@ func TestPutTooLong(t *testing.T) {
 	}
 }
 
+// TestSettleByWhatIsKnown: without a digest, Message-ID and size find a message; without anything, nothing does.
+func TestSettleByWhatIsKnown(t *testing.T) {
+	t.Parallel()
+	s, _ := opened(t, Options{}, 0)
+	intents, bodies := batch(t, s, "A", 2)
+	if _, err := s.Put(t.Context(), "A", intents, bodies); err != nil {
+		t.Fatal(err)
+	}
+	is := intents[1].Entry.Ident
+	for i, c := range []struct {
+		known mail.Ident
+		key   mail.Key
+	}{
+		{mail.Ident{Digest: is.Digest, Size: 1}, mail.UIDKey(2)},
+		{mail.Ident{MessageID: is.MessageID}, mail.UIDKey(2)},
+		{mail.Ident{MessageID: is.MessageID, Size: is.Size}, mail.UIDKey(2)},
+		{mail.Ident{MessageID: is.MessageID, Size: is.Size + 1}, ""},
+		{mail.Ident{Size: is.Size}, mail.UIDKey(1)},
+		{mail.Ident{}, ""},
+	} {
+		in := intents[1]
+		in.Entry.Ident = c.known
+		done, err := s.Settle(t.Context(), []mail.Intent{in}, nil)
+		if err != nil || done[0].Key != c.key {
+			t.Errorf("case %d: settled as %q, want %q; %v", i, done[0].Key, c.key, err)
+		}
+	}
+}
+
+// TestNoMove: a move that stopped between copy and deletion is completed by Settle.
+func TestNoMove(t *testing.T) {
+	t.Parallel()
+	s, k := opened(t, Options{NoMove: true}, 1)
+	token, err := s.Prepare(t.Context(), "B", make([]mail.Entry, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Effects = func(e Effect) error {
+		if e.Method == Delete {
+			return errStop
+		}
+		return nil
+	}
+	moves := []mail.Intent{{
+		Kind: mail.IntentMove, From: mail.Ref{Box: "A", Key: k[0]}, Box: "B", Token: token[0],
+		Entry: mail.Entry{Ident: (&body{data: text(0)}).id()},
+	}}
+	_, err = s.Move(t.Context(), "A", moves, false)
+	if a, b, _ := tally(s); !errors.Is(err, errStop) || a != 1 || b != 1 {
+		t.Fatalf("stopped half-way: %d in A, %d in B, %v", a, b, err)
+	}
+	s.Effects = nil
+	n := settled(t, s, moves)
+	if a, b, _ := tally(s); n != 1 || a != 0 || b != 1 {
+		t.Errorf("settled %d: %d in A, %d in B", n, a, b)
+	}
+}
+
 // TestCounts: bodies and calls are counted from Hello on.
 func TestCounts(t *testing.T) {
 	t.Parallel()

@@ -181,13 +181,3 @@ func (s *Store) HasBox(box mail.Box) bool {
 	defer s.mu.Unlock()
 	return s.boxes[s.fold(box)] != nil
 }
-
-// Next returns the UID that the next message of a mailbox will get.
-func (s *Store) Next(box mail.Box) uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if b := s.boxes[s.fold(box)]; b != nil {
-		return b.next
-	}
-	return 0
-}

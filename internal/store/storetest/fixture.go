@@ -17,7 +17,7 @@ import (
 type fixture struct {
 	*testing.T
 	Options
-	ctx  context.Context //nolint:containedctx // of the test
+	ctx  context.Context
 	s    store.Store
 	u    User
 	caps store.Caps
