@@ -10,7 +10,7 @@ import (
 
 // Settle implements store.Store. In a Maildir the file with the prepared name tells. In an IMAP account it is a message
 // that came since Prepare, belongs to no pair, and has the digest of the entry, or, if that is not known, its Message-ID
-// and size as far as they are known; no message serves two intents. A move whose source is still there has not happened,
+// and, if known, its size; no message serves two intents. A move whose source is still there has not happened,
 // unless the store has no MOVE: then Settle completes it.
 func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error) {
 	err := s.begin(ctx)
@@ -78,13 +78,11 @@ func (s *Store) has(r mail.Ref) bool {
 	return b != nil && b.msgs[r.Key] != nil
 }
 
-// matches reports whether a message is the one that was to be made, as far as is known of that. Nothing known matches
+// matches reports whether a message is the one that was to be made, as far as is known of that. A size alone proves
 // nothing.
 func matches(want, is mail.Ident) bool {
 	if !want.Digest.IsZero() {
 		return want.Digest == is.Digest
 	}
-	return (!want.MessageID.IsZero() || want.Size != 0) &&
-		(want.MessageID.IsZero() || want.MessageID == is.MessageID) &&
-		(want.Size == 0 || want.Size == is.Size)
+	return !want.MessageID.IsZero() && want.MessageID == is.MessageID && (want.Size == 0 || want.Size == is.Size)
 }
