@@ -6,6 +6,7 @@
 # make bench    Go benchmarks, and the comparison with other tools where it is at hand
 GO        ?= go
 FUZZTIME  ?= 30s
+TESTFLAGS ?=
 BENCH     ?= ../shared/bench/bench.py
 BENCHARGS ?= --n 2000 --scenario daily,push,folders
 GOBIN     := $(shell $(GO) env GOPATH)/bin
@@ -18,7 +19,7 @@ build:
 	$(GO) build -o mailtwin ./cmd/mailtwin
 
 test: servers
-	MAILTWIN_E2E=1 $(GO) test ./...
+	MAILTWIN_E2E=1 $(GO) test $(TESTFLAGS) ./...
 
 short:
 	$(GO) test ./...
