@@ -1,0 +1,72 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+
+	"mailtwin/internal/mail"
+)
+
+// Check looks at every page, every checksum, and that no key has two pairs; ErrDamaged says what is wrong.
+func (db *DB) Check(ctx context.Context) error {
+	err := each(ctx, db.readers, "PRAGMA integrity_check(5)", nil, func(rows *sql.Rows) error {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return err
+		}
+		if text != "ok" {
+			return damaged("%s", text)
+		}
+		return nil
+	})
+	if err == nil {
+		_, err = db.Boxes(ctx)
+	}
+	if err == nil {
+		_, err = db.Intents(ctx)
+	}
+	for _, read := range []func(context.Context) error{
+		func(ctx context.Context) error { _, err := db.Account(ctx); return err },
+		func(ctx context.Context) error { _, err := db.Reports(ctx); return err },
+		db.checkPairs,
+	} {
+		if err == nil {
+			err = read(ctx)
+		}
+	}
+	return explain("check state database", err)
+}
+
+func (db *DB) checkPairs(ctx context.Context) error {
+	n, all := 0, 0
+	for p, err := range readPairs(ctx, db.readers, "true") {
+		if err != nil {
+			return err
+		}
+		if p.Keys == [2]mail.Key{} {
+			return damaged("pair %d has no key", p.ID)
+		}
+		n++
+	}
+	err := each(ctx, db.readers, "SELECT count(*) FROM pair", nil, func(rows *sql.Rows) error { return rows.Scan(&all) })
+	if err == nil && n != all {
+		err = damaged("%d pairs are of no mailbox", all-n)
+	}
+	return err
+}
+
+// checkIfDue checks after an unclean end, and weekly (rule 3).
+func (db *DB) checkIfDue(ctx context.Context) error {
+	var at int64
+	if err := db.meta(ctx, "checked", &at); err != nil {
+		return err
+	}
+	now := db.now()
+	if !db.unclean && at != 0 && now.Unix()-at < int64(checkEvery.Seconds()) && now.Unix() >= at {
+		return nil
+	}
+	if err := db.Check(ctx); err != nil {
+		return err
+	}
+	return db.Update(ctx, false, func(tx *Tx) error { return tx.setMeta("checked", now.Unix()) })
+}

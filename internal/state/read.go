@@ -1,0 +1,266 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"iter"
+	"slices"
+	"time"
+
+	"mailtwin/internal/mail"
+)
+
+// querier is a pool or a connection.
+type querier interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}
+
+// each calls fn for every row.
+func each(ctx context.Context, q querier, query string, args []any, fn func(*sql.Rows) error) error {
+	rows, err := q.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		if err := fn(rows); err != nil {
+			return errors.Join(err, rows.Close())
+		}
+	}
+	return errors.Join(rows.Err(), rows.Close())
+}
+
+func (db *DB) meta(ctx context.Context, name string, value any) error {
+	err := each(ctx, db.readers, "SELECT value, crc FROM meta WHERE name = ?", []any{name}, func(rows *sql.Rows) error {
+		var text string
+		var crc int64
+		if err := rows.Scan(&text, &crc); err != nil {
+			return err
+		}
+		if crc != int64(crc32.Checksum([]byte(text), crcTable)) {
+			return damaged("row %s", name)
+		}
+		return json.Unmarshal([]byte(text), value)
+	})
+	return explain("read "+name, err)
+}
+
+// Account returns what is known of the account; the zero value for an empty database.
+func (db *DB) Account(ctx context.Context) (a Account, err error) {
+	err = db.meta(ctx, "account", &a)
+	return a, err
+}
+
+// Reports returns what the last runs left to be said.
+func (db *DB) Reports(ctx context.Context) (r []Report, err error) {
+	err = db.meta(ctx, "reports", &r)
+	return r, err
+}
+
+// Boxes returns all mailboxes, sorted by name.
+func (db *DB) Boxes(ctx context.Context) ([]Box, error) {
+	return readBoxes(ctx, db.readers, "")
+}
+
+func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box, error) {
+	var boxes []Box
+	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc
+		FROM mailbox `+where+" ORDER BY name", args, func(rows *sql.Rows) error {
+		var b Box
+		var name string
+		var marks [2][]byte
+		var whole [2]int64
+		var crc int64
+		if err := rows.Scan(&name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc); err != nil {
+			return err
+		}
+		b.Name = mail.Box(name)
+		for side, m := range marks {
+			b.Mark[side] = mail.Mark(m)
+			if whole[side] != 0 {
+				b.WholeAt[side] = time.Unix(0, whole[side])
+			}
+		}
+		if crc != int64(b.sum()) {
+			return damaged("mailbox %q", name)
+		}
+		boxes = append(boxes, b)
+		return nil
+	})
+	return boxes, explain("read mailboxes", err)
+}
+
+// sum is the checksum over all columns.
+func (b *Box) sum() uint32 {
+	var buf []byte
+	for _, s := range [...]string{string(b.Name), b.Epoch[0], b.Epoch[1], string(b.Mark[0]), string(b.Mark[1]), b.Role} {
+		buf = binary.AppendUvarint(buf, uint64(len(s)))
+		buf = append(buf, s...)
+	}
+	known := int64(0)
+	for side, k := range b.Known {
+		if k {
+			known |= 1 << side
+		}
+	}
+	for _, n := range [...]int64{known, int64(b.EmptyRuns), nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1])} {
+		buf = binary.AppendVarint(buf, n)
+	}
+	return crc32.Checksum(buf, crcTable)
+}
+
+const pairColumns = "SELECT pair.id, pair.mailbox, local, remote, flags, coalesce(keywords, ''), digest, message_id, size, date, coalesce(stable, ''), stamp, remains, pair.crc, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
+
+// readPairs yields pairs with their checksums compared; it ends at the first error.
+func readPairs(ctx context.Context, q querier, where string, args ...any) iter.Seq2[mail.Pair, error] {
+	return func(yield func(mail.Pair, error) bool) {
+		stop := errors.New("stop")
+		var buf []byte
+		var last string
+		err := each(ctx, q, pairColumns+where, args, func(rows *sql.Rows) error {
+			var r pairRow
+			var crc int64
+			var local, remote, digest, id, name sql.RawBytes
+			if err := rows.Scan(&r.id, &r.mailbox, &local, &remote, &r.flags, &r.keywords, &digest, &id, &r.size, &r.date, &r.stable, &r.stamp, &r.remains, &crc, &name); err != nil {
+				return err
+			}
+			r.local, r.remote, r.digest, r.messageID = local, remote, digest, id
+			var sum uint32
+			if sum, buf = r.sum(buf); crc != int64(sum) {
+				return damaged("pair %d", r.id)
+			}
+			if string(name) != last {
+				last = string(name)
+			}
+			p, err := r.pair(mail.Box(last))
+			if err == nil && !yield(p, nil) {
+				return stop
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, stop) {
+			yield(mail.Pair{}, explain("read pairs", err))
+		}
+	}
+}
+
+const inBox = "pair.mailbox = (SELECT id FROM mailbox WHERE name = ?1)"
+
+// keyColumn is the column with the keys of a side.
+func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side] }
+
+// Pairs yields the pairs of a mailbox that have a key on a side, in the order of these keys. It streams; writing meanwhile
+// does not disturb it, and is not seen.
+func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2[mail.Pair, error] {
+	c := keyColumn(side)
+	return readPairs(ctx, db.readers, inBox+" AND "+c+" IS NOT NULL ORDER BY "+c, string(box))
+}
+
+// PairsByKey returns those of the pairs that have one of these keys, in the order of keys.
+func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
+	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
+	var pairs []mail.Pair
+	const portion = 500
+	for part := range slices.Chunk(keys, portion) {
+		args := []any{string(box)}
+		list := make([]byte, 0, 2*len(part))
+		for _, k := range part {
+			args = append(args, []byte(k))
+			list = append(list, ',', '?')
+		}
+		c := keyColumn(side)
+		for p, err := range readPairs(ctx, db.readers, inBox+" AND "+c+" IN ("+string(list[1:])+") ORDER BY "+c, args...) {
+			if err != nil {
+				return nil, err
+			}
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, nil
+}
+
+// HalfPairs returns the pairs of a mailbox that lack a key.
+func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
+	return collect(readPairs(ctx, db.readers, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY pair.id", string(box)))
+}
+
+// ByMessageID returns the pairs of the whole account that have one of these Message-IDs; it reads all rows.
+func (db *DB) ByMessageID(ctx context.Context, ids []mail.Hash) ([]mail.Pair, error) {
+	wanted := map[mail.Hash]bool{}
+	for _, id := range ids {
+		wanted[id] = !id.IsZero()
+	}
+	var pairs []mail.Pair
+	for p, err := range readPairs(ctx, db.readers, "message_id IS NOT NULL ORDER BY pair.id") {
+		if err != nil {
+			return nil, err
+		}
+		if wanted[p.Ident.MessageID] {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, nil
+}
+
+func collect(seq iter.Seq2[mail.Pair, error]) (pairs []mail.Pair, err error) {
+	for p, err := range seq {
+		if err != nil {
+			return nil, err
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs, nil
+}
+
+// Left counts the pairs that are not as they should be, by mailbox and reason.
+func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) {
+	left := map[mail.Box]map[mail.Left]int{}
+	err := each(ctx, db.readers, "SELECT mailbox.name, remains, count(*) FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE remains != 0 GROUP BY 1, 2", nil, func(rows *sql.Rows) error {
+		var name string
+		var reason uint8
+		var n int
+		if err := rows.Scan(&name, &reason, &n); err != nil {
+			return err
+		}
+		if left[mail.Box(name)] == nil {
+			left[mail.Box(name)] = map[mail.Left]int{}
+		}
+		left[mail.Box(name)][mail.Left(reason)] = n
+		return nil
+	})
+	return left, explain("read what is left", err)
+}
+
+// Count returns how many pairs of a mailbox have a key on a side.
+func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (n int, err error) {
+	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(box)}, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	return n, explain("count pairs", err)
+}
+
+// Counts returns how many pairs each mailbox has.
+func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
+	counts := map[mail.Box]int{}
+	err := each(ctx, db.readers, "SELECT mailbox.name, n FROM (SELECT mailbox AS m, count(*) AS n FROM pair GROUP BY mailbox) JOIN mailbox ON mailbox.id = m", nil, func(rows *sql.Rows) error {
+		var name string
+		var n int
+		if err := rows.Scan(&name, &n); err != nil {
+			return err
+		}
+		counts[mail.Box(name)] = n
+		return nil
+	})
+	return counts, explain("count pairs", err)
+}
+
+// Has reports whether a pair has this key.
+func (db *DB) Has(ctx context.Context, side mail.Side, ref mail.Ref) (bool, error) {
+	found := false
+	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(ref.Box), []byte(ref.Key)}, func(*sql.Rows) error {
+		found = true
+		return nil
+	})
+	return found, explain("find pair", err)
+}

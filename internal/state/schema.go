@@ -1,0 +1,53 @@
+package state
+
+// applicationID marks our databases ("mltw"), so that another program's is not mistaken for one.
+const applicationID = 0x6d6c7477
+
+// migrations lead from schema version n (index) to n+1. They are never changed once released, only added to.
+var migrations = []string{
+	`
+CREATE TABLE meta (
+	name TEXT PRIMARY KEY,      -- account, reports, checked
+	value TEXT NOT NULL,        -- JSON
+	crc INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mailbox (
+	id INTEGER PRIMARY KEY,
+	name TEXT NOT NULL UNIQUE,
+	local_epoch TEXT NOT NULL, remote_epoch TEXT NOT NULL,
+	local_mark BLOB NOT NULL, remote_mark BLOB NOT NULL,
+	local_known INTEGER NOT NULL, remote_known INTEGER NOT NULL,   -- it existed there at the end of the last run
+	local_whole INTEGER NOT NULL, remote_whole INTEGER NOT NULL,   -- last whole view, nanoseconds since 1970
+	empty_runs INTEGER NOT NULL,
+	role TEXT NOT NULL,
+	crc INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE pair (
+	id INTEGER PRIMARY KEY,
+	mailbox INTEGER NOT NULL,
+	local BLOB,                 -- keys; NULL: none
+	remote BLOB,
+	flags INTEGER NOT NULL,     -- agreed system flags; << 8: local lacks; << 16: remote lacks; bit 24: verified
+	keywords TEXT,              -- agreed, local lacks, remote lacks, separated by line feeds; NULL: no keywords
+	digest BLOB,
+	message_id BLOB,            -- hash
+	size INTEGER NOT NULL,
+	date INTEGER NOT NULL,
+	stable TEXT,
+	stamp INTEGER NOT NULL,
+	remains INTEGER NOT NULL,   -- mail.Left
+	crc INTEGER NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX pair_local ON pair (mailbox, local) WHERE local IS NOT NULL;
+CREATE UNIQUE INDEX pair_remote ON pair (mailbox, remote) WHERE remote IS NOT NULL;
+CREATE INDEX pair_remains ON pair (mailbox, remains) WHERE remains != 0;
+
+CREATE TABLE intent (
+	id INTEGER PRIMARY KEY,
+	value TEXT NOT NULL,        -- JSON
+	crc INTEGER NOT NULL
+) STRICT;
+`,
+}
