@@ -1,0 +1,148 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+	"mailtwin/internal/store"
+)
+
+// batchSize is how many messages share an intent commit, the syncs of a store and the final commit.
+const batchSize = 500
+
+// apply carries the plan out, in an order in which stopping anywhere loses nothing: everything new is safe on both sides before
+// anything is removed.
+func (r *run) apply(ctx context.Context) error {
+	if !r.anythingToDo() {
+		return nil
+	}
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	steps := []struct {
+		phase Phase
+		do    func(context.Context, *boxRun) error
+	}{
+		{PhaseMailboxes, r.createBox},
+		{PhaseCopy, r.adoptAndForget},
+		{PhaseCopy, func(ctx context.Context, b *boxRun) error { return r.copyTo(ctx, b, mail.Local) }},
+		{PhaseCopy, func(ctx context.Context, b *boxRun) error { return r.copyTo(ctx, b, mail.Remote) }},
+		{PhaseMove, r.moveAll},
+		{PhaseFlags, r.flagAll},
+		{PhaseDelete, r.removeTwins},
+		{PhaseDelete, r.deleteAll},
+	}
+	last := phaseCount
+	for _, s := range steps {
+		if s.phase != last {
+			r.phase(s.phase)
+			last = s.phase
+		}
+		if s.phase == PhaseDelete && r.anyFailed() {
+			r.postponeDeletes()
+		}
+		if err := r.each(ctx, s.do); err != nil {
+			return err
+		}
+	}
+	return r.removeBoxes(ctx)
+}
+
+func (r *run) anythingToDo() bool {
+	return slices.ContainsFunc(r.order, func(b *boxRun) bool {
+		return b.err == nil && (!b.plan.Ops.Empty() || len(b.twins) > 0 || r.wantsBox(b) || r.wantsRemoval(b))
+	})
+}
+
+// postponeDeletes leaves deletions to the next run when something before them failed.
+func (r *run) postponeDeletes() {
+	for _, b := range r.order {
+		if len(b.plan.Ops.Delete) > 0 {
+			b.plan.Ops.Delete, b.open = nil, true
+		}
+	}
+}
+
+// adoptAndForget writes pairs that need no effect.
+func (r *run) adoptAndForget(ctx context.Context, b *boxRun) error {
+	ops := &b.plan.Ops
+	for _, list := range chunks(ops.Forget, batchSize) {
+		err := r.update(ctx, true, func(tx *state.Tx) error {
+			for _, op := range list {
+				if err := tx.DropPair(op.Pair.ID); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for _, list := range chunks(ops.Adopt, batchSize) {
+		var keys [2][]mail.Key
+		for _, op := range list {
+			for _, side := range mail.Sides {
+				keys[side] = append(keys[side], op.Pair.Keys[side])
+			}
+		}
+		if err := r.secure(ctx, b.name, keys); err != nil {
+			return err
+		}
+		err := r.update(ctx, true, func(tx *state.Tx) error {
+			for _, op := range list {
+				if err := tx.PutPair(op.Pair); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		r.count(func(s *Summary) { s.Adopted += len(list) })
+		r.reportAltered(b, list)
+	}
+	return nil
+}
+
+func (r *run) reportAltered(b *boxRun, list []plan.Adopt) {
+	n := 0
+	for _, op := range list {
+		if op.Pair.Left == mail.LeftAltered {
+			n++
+		}
+	}
+	if n > 0 {
+		r.count(func(s *Summary) { s.Left += n })
+		r.note(b.name, "%d messages are on both sides with different content; they are kept as they are", n)
+	}
+}
+
+// secure makes what a mail reader wrote durable before a row rests on it (rule 1).
+func (r *run) secure(ctx context.Context, box mail.Box, keys [2][]mail.Key) error {
+	for _, side := range mail.Sides {
+		if s, ok := r.stores[side].(store.Securer); ok {
+			if err := s.Secure(ctx, box, keys[side]); err != nil {
+				return fmt.Errorf("make messages durable on the %s side: %w", side, err)
+			}
+		}
+	}
+	return nil
+}
+
+// chunks cuts a list into pieces of at most n.
+func chunks[T any](list []T, n int) [][]T {
+	if len(list) == 0 {
+		return nil
+	}
+	return slices.Collect(slices.Chunk(list, n))
+}
+
+func (r *run) progress(b *boxRun, p Phase, side mail.Side, verb string, done, total int, bytes int64) {
+	r.o.Events(Event{Kind: EventProgress, Account: r.o.Account, Phase: p, Box: b.name, Side: side, Verb: verb, Done: done, Total: total, Bytes: bytes})
+}

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/state"
+)
+
+// commit advances the marks of mailboxes in which everything seen was done, and writes what status shows. A run in which
+// nothing happened writes nothing.
+func (r *run) commit(ctx context.Context) error {
+	kept, err := r.reportKept(ctx)
+	if err != nil {
+		return err
+	}
+	var changed []state.Box
+	var gone []mail.Box
+	for _, b := range r.order {
+		switch {
+		case b.exists == [2]bool{} && b.err == nil:
+			gone = append(gone, b.name)
+		case r.settleBox(b):
+			changed = append(changed, b.now)
+		}
+	}
+	reports, err := r.allReports(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.countLeft(ctx, kept); err != nil {
+		return err
+	}
+	account := r.settleAccount()
+	if len(changed)+len(gone) == 0 && account == nil && reports == nil {
+		return nil
+	}
+	return r.update(ctx, false, func(tx *state.Tx) error {
+		for _, b := range changed {
+			if err := tx.PutBox(b); err != nil {
+				return err
+			}
+		}
+		for _, name := range gone {
+			if err := tx.DropBox(name); err != nil {
+				return err
+			}
+		}
+		if reports != nil {
+			if err := tx.SetReports(*reports); err != nil {
+				return err
+			}
+		}
+		if account != nil {
+			return tx.SetAccount(*account)
+		}
+		return nil
+	})
+}
+
+// settleBox decides what is remembered of a mailbox; false if that is what is stored already.
+func (r *run) settleBox(b *boxRun) bool {
+	if b.err != nil {
+		return false
+	}
+	if _, missing := b.missingOn(); !missing {
+		b.now.Known = b.exists
+		b.now.EmptyRuns = 0
+	}
+	if !b.open {
+		for _, side := range mail.Sides {
+			if b.viewed[side] {
+				b.now.Mark[side] = b.proven[side]
+			}
+		}
+	}
+	if b.open { // what was not done must be seen again
+		b.now.WholeAt = b.old.WholeAt
+	}
+	same := b.now.Mark == b.old.Mark && b.now.Epoch == b.old.Epoch && b.now.Known == b.old.Known &&
+		b.now.EmptyRuns == b.old.EmptyRuns && b.now.Role == b.old.Role
+	if same && b.now.Mark[0] != "" && b.now.Mark[1] != "" {
+		return b.now.WholeAt != b.old.WholeAt
+	}
+	return !same // without marks, when the last whole view was does not matter
+}
+
+// settleAccount returns what is to be written of the account; nil for nothing.
+func (r *run) settleAccount() *state.Account {
+	a := r.account
+	hints := [2]string{r.greet[0].Hint, r.greet[1].Hint}
+	trusted := a.HoldDeletes != "" && len(r.res.Errors) == 0 && !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.open })
+	if !r.changed && hints == a.Hints && !trusted {
+		return nil
+	}
+	if trusted {
+		a.HoldDeletes = ""
+	}
+	a.Hints = hints
+	if r.changed {
+		a.Run = a.NextRun
+		a.LastSync = r.o.Now()
+		if text, err := json.Marshal(r.res.Summary); err == nil {
+			a.Summary = string(text)
+		}
+	}
+	return &a
+}
+
+// allReports joins this run's reports with those of mailboxes that it did not look at; nil if nothing changed.
+func (r *run) allReports(ctx context.Context) (*[]state.Report, error) {
+	old, err := r.db.Reports(ctx)
+	if err != nil {
+		return nil, stateError(err)
+	}
+	looked := map[mail.Box]bool{"": true}
+	for _, b := range r.order {
+		looked[b.name] = true
+	}
+	reports := slices.DeleteFunc(slices.Clone(old), func(rep state.Report) bool { return looked[rep.Box] })
+	reports = append(reports, r.res.Reports...)
+	if slices.Equal(reports, old) {
+		return nil, nil
+	}
+	return &reports, nil
+}
+
+// countLeft counts what the account is left with.
+func (r *run) countLeft(ctx context.Context, kept int) error {
+	left, err := r.db.Left(ctx)
+	if err != nil {
+		return stateError(err)
+	}
+	n := kept
+	for _, byReason := range left {
+		n += byReason[mail.LeftRefused] + byReason[mail.LeftDeleting]
+	}
+	counts, err := r.messages(ctx)
+	if err != nil {
+		return err
+	}
+	r.count(func(s *Summary) { s.Left += n; s.Messages = counts })
+	return nil
+}
+
+// messages counts the pairs of the account, where that is cheap.
+func (r *run) messages(ctx context.Context) (int, error) {
+	if !r.changed {
+		total := 0
+		for _, b := range r.boxes {
+			if n := b.status[mail.Local].Total; n > 0 {
+				total += n
+			} else if n := b.status[mail.Remote].Total; n > 0 {
+				total += n
+			}
+		}
+		return total, nil
+	}
+	counts, err := r.db.Counts(ctx)
+	if err != nil {
+		return 0, stateError(err)
+	}
+	total := 0
+	for _, n := range counts {
+		total += n
+	}
+	return total, nil
+}

@@ -1,0 +1,129 @@
+package engine
+
+import (
+	"context"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// looksAgain is how often changed mailboxes are viewed again before disappearances are left to the next run.
+const looksAgain = 3
+
+// confirmGone makes sure that what disappeared did not move on meanwhile (rule 8): it asks both sides for the state of all
+// mailboxes again, views what changed since its view once more, and what could not be proven to be unchanged.
+func (r *run) confirmGone(ctx context.Context) error {
+	if !r.anyGone() {
+		return nil
+	}
+	if r.anyFailed() {
+		r.dropGone("a mailbox could not be viewed")
+		return nil
+	}
+	seen := [2]map[mail.Box]mail.Mark{r.marks(mail.Local), r.marks(mail.Remote)}
+	for look := range looksAgain {
+		lists, err := r.statuses(ctx)
+		if err != nil {
+			return err
+		}
+		again := r.toViewAgain(lists, seen, look == 0)
+		if len(again) == 0 {
+			return nil
+		}
+		err = r.each(ctx, func(ctx context.Context, b *boxRun) error {
+			for _, side := range again[b] {
+				if err := r.viewSide(ctx, b, side, b.now.Mark[side]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if r.anyFailed() {
+			break
+		}
+	}
+	lists, err := r.statuses(ctx)
+	if err != nil {
+		return err
+	}
+	if r.anyFailed() || len(r.toViewAgain(lists, seen, false)) > 0 {
+		r.dropGone("mailboxes keep changing")
+	}
+	return nil
+}
+
+// marks returns the marks that the views of this run rest on.
+func (r *run) marks(side mail.Side) map[mail.Box]mail.Mark {
+	m := make(map[mail.Box]mail.Mark, len(r.boxes))
+	for _, b := range r.boxes {
+		m[b.name] = b.status[side].Mark
+	}
+	return m
+}
+
+// toViewAgain compares the state of the mailboxes with seen, and brings seen up to date. The first time, it adds the sides
+// whose view proved no mark although the store has marks (stamps too young).
+func (r *run) toViewAgain(lists [2][]store.Status, seen [2]map[mail.Box]mail.Mark, first bool) map[*boxRun][]mail.Side {
+	again := map[*boxRun][]mail.Side{}
+	for _, side := range mail.Sides {
+		for _, st := range lists[side] {
+			b := r.boxes[st.Box]
+			if b == nil || !b.exists[side] || !r.selected(b) || b.err != nil {
+				continue
+			}
+			changed := st.Mark != seen[side][st.Box]
+			seen[side][st.Box] = st.Mark
+			unproven := first && b.viewed[side] && st.Mark != "" && b.proven[side] == ""
+			if !changed && !unproven {
+				continue
+			}
+			if !b.viewed[side] {
+				r.lookAt(b)
+			}
+			again[b] = append(again[b], side)
+		}
+	}
+	return again
+}
+
+// lookAt adds a mailbox that was taken for unchanged.
+func (r *run) lookAt(b *boxRun) {
+	for _, known := range r.order {
+		if known == b {
+			return
+		}
+	}
+	r.order = append(r.order, b)
+}
+
+func (r *run) anyGone() bool {
+	for _, b := range r.order {
+		if b.plan.HasGone(mail.Local) || b.plan.HasGone(mail.Remote) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) anyFailed() bool {
+	for _, b := range r.order {
+		if b.err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// dropGone leaves disappearances to the next run.
+func (r *run) dropGone(why string) {
+	for _, b := range r.order {
+		n := b.plan.DropGone(mail.Local) + b.plan.DropGone(mail.Remote)
+		if n > 0 {
+			b.open = true
+			r.note(b.name, "%d messages that are gone on one side wait for the next sync: %s", n, why)
+		}
+	}
+}

@@ -1,0 +1,157 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+)
+
+// deleteAll removes messages, after everything else. A deletion needs no intent: stopped before its commit, the next run
+// sees that neither side has the message.
+func (r *run) deleteAll(ctx context.Context, b *boxRun) error {
+	done := 0
+	for _, list := range chunks(b.plan.Ops.Delete, 10*batchSize) {
+		if err := r.deleteBatch(ctx, b, list); err != nil {
+			return err
+		}
+		done += len(list)
+		r.progress(b, PhaseDelete, mail.Remote, "delete", done, len(b.plan.Ops.Delete), 0)
+	}
+	return nil
+}
+
+func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) error {
+	ops, err := r.verifyBefore(ctx, b, ops)
+	if err != nil || len(ops) == 0 {
+		return err
+	}
+	if err := r.secureGone(ctx, b); err != nil {
+		return err
+	}
+	marked := map[mail.Key]bool{} // left on the remote side, or the local one, marked only
+	for _, side := range mail.Sides {
+		left, err := r.deleteOn(ctx, b, side, ops)
+		if err != nil {
+			return err
+		}
+		for _, k := range left {
+			marked[k] = true
+		}
+	}
+	return r.update(ctx, true, func(tx *state.Tx) error {
+		for _, op := range ops {
+			if err := commitDelete(tx, op, marked); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// secureGone makes disappearances durable before the other side follows them.
+func (r *run) secureGone(ctx context.Context, b *boxRun) error {
+	var none [2][]mail.Key
+	if b.missing != [2]bool{} {
+		return nil
+	}
+	return r.secure(ctx, b.name, none)
+}
+
+func (r *run) deleteOn(ctx context.Context, b *boxRun, side mail.Side, ops []plan.Delete) (left []mail.Key, err error) {
+	var entries []mail.Entry
+	for _, op := range ops {
+		if op.On[side] {
+			entries = append(entries, mail.Entry{Key: op.Pair.Keys[side], Flags: op.Pair.Flags, Ident: op.Pair.Ident})
+		}
+	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	slices.SortFunc(entries, func(a, b mail.Entry) int { return compareKeys(a.Key, b.Key) })
+	left, err = r.stores[side].Delete(ctx, b.name, entries)
+	if err != nil {
+		return nil, fmt.Errorf("delete messages on the %s side: %w", side, err)
+	}
+	if len(left) > 0 {
+		r.note(b.name, "%d messages are only marked as deleted on the %s side: it cannot expunge single messages", len(left), side)
+		r.report(state.Report{Box: b.name, Kind: "delete pending", Count: len(left), Text: fmt.Sprintf("%d messages are only marked as deleted on the %s side", len(left), side), Hint: `expunge = "plain" permits to expunge them`})
+	}
+	r.count(func(s *Summary) {
+		if side == mail.Local {
+			s.DeletedLocal += len(entries) - len(left)
+		} else {
+			s.DeletedRemote += len(entries) - len(left)
+		}
+	})
+	return left, nil
+}
+
+func compareKeys(a, b mail.Key) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// commitDelete drops the pair, or keeps what is left of it as a half pair.
+func commitDelete(tx *state.Tx, op plan.Delete, marked map[mail.Key]bool) error {
+	p := op.Pair
+	both := op.On[mail.Local] && op.On[mail.Remote]
+	for _, side := range mail.Sides {
+		keep := mail.LeftNone
+		switch {
+		case op.On[side] && marked[p.Keys[side]]:
+			keep = mail.LeftDeleting
+		case !both && !op.On[side] && p.Flags.System&mail.Deleted != 0 && op.Expunges:
+			keep = mail.LeftExpunged
+		}
+		if keep != mail.LeftNone {
+			p.Keys[side.Other()], p.Left = "", keep
+			p.Flags.System |= mail.Deleted
+			return tx.PutPair(p)
+		}
+	}
+	return tx.DropPair(p.ID)
+}
+
+// verifyBefore reads what is about to be deleted where a pair was made without comparing contents, and holds back what
+// turns out to differ.
+func (r *run) verifyBefore(ctx context.Context, b *boxRun, ops []plan.Delete) ([]plan.Delete, error) {
+	bad := map[*mail.Pair]bool{}
+	for _, side := range mail.Sides {
+		byKey := map[mail.Key]*mail.Pair{}
+		var keys []mail.Key
+		for _, op := range ops {
+			if op.On[side] && !op.Pair.Verified && !op.Pair.Ident.Digest.IsZero() {
+				keys, byKey[op.Pair.Keys[side]] = append(keys, op.Pair.Keys[side]), op.Pair
+			}
+		}
+		if len(keys) == 0 {
+			continue
+		}
+		slices.Sort(keys)
+		err := r.stores[side].Identify(ctx, b.name, keys, true, func(k mail.Key, id mail.Ident) error {
+			if p := byKey[k]; p != nil && id.Digest != p.Ident.Digest {
+				bad[p] = true
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("compare messages before deleting them on the %s side: %w", side, err)
+		}
+	}
+	if len(bad) == 0 {
+		return ops, nil
+	}
+	b.open = true
+	r.count(func(s *Summary) { s.HeldBack += len(bad) })
+	r.report(state.Report{Box: b.name, Kind: "held back", Count: len(bad), Text: fmt.Sprintf("will not delete %d messages: their content differs from that of the copy that is gone", len(bad))})
+	return slices.DeleteFunc(ops, func(op plan.Delete) bool { return bad[op.Pair] }), nil
+}

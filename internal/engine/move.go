@@ -1,0 +1,166 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+)
+
+// moveAll carries out the moves that start from a mailbox.
+func (r *run) moveAll(ctx context.Context, b *boxRun) error {
+	for _, side := range mail.Sides {
+		for _, list := range chunks(b.plan.Ops.Move[side], 4*batchSize) {
+			if err := r.moveBatch(ctx, b, side, list); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) error {
+	intents, err := r.moveIntents(ctx, b, side, moves)
+	if err != nil {
+		return err
+	}
+	done, err := r.stores[side].Move(ctx, b.name, intents, false)
+	if err != nil {
+		return fmt.Errorf("move messages on the %s side: %w", side, err)
+	}
+	if err := r.settleMoves(ctx, side, intents, done); err != nil {
+		return err
+	}
+	if err := r.secureMoves(ctx, b, side, moves); err != nil {
+		return err
+	}
+	moved := 0
+	err = r.update(ctx, true, func(tx *state.Tx) error {
+		for i, d := range done {
+			if d.Key != "" {
+				p := moves[i].Pair
+				p.Box, p.Keys[side], p.Keys[side.Other()] = moves[i].To.Box, d.Key, moves[i].To.Entry.Key
+				p.Lacks[side] = p.Lacks[side].Union(d.Lacks)
+				if err := tx.PutPair(p); err != nil {
+					return err
+				}
+				moved++
+			}
+			if err := tx.DropIntent(intents[i].ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	r.dropFlagsOfUnmoved(b, moves, done)
+	r.count(func(s *Summary) {
+		if side == mail.Local {
+			s.MovedLocal += moved
+		} else {
+			s.MovedRemote += moved
+		}
+	})
+	r.progress(b, PhaseMove, side, "move", moved, len(moves), 0)
+	return err
+}
+
+func (r *run) moveIntents(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) ([]mail.Intent, error) {
+	byBox := map[mail.Box][]int{}
+	for i, m := range moves {
+		byBox[m.To.Box] = append(byBox[m.To.Box], i)
+	}
+	intents := make([]mail.Intent, len(moves))
+	for to, at := range byBox {
+		entries := make([]mail.Entry, len(at))
+		for k, i := range at {
+			entries[k] = mail.Entry{Key: moves[i].Pair.Keys[side], Flags: moves[i].Pair.Flags, Ident: moves[i].Pair.Ident}
+		}
+		tokens, err := r.stores[side].Prepare(ctx, to, entries)
+		if err != nil {
+			return nil, fmt.Errorf("prepare moves on the %s side: %w", side, err)
+		}
+		for k, i := range at {
+			intents[i] = mail.Intent{
+				Side: side, Kind: mail.IntentMove, From: mail.Ref{Box: b.name, Key: moves[i].Pair.Keys[side]},
+				Box: to, Entry: entries[k], Token: tokens[k], Pair: moves[i].Pair.ID,
+			}
+		}
+	}
+	return intents, r.update(ctx, true, func(tx *state.Tx) error {
+		for i := range intents {
+			if err := tx.AddIntent(&intents[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *run) settleMoves(ctx context.Context, side mail.Side, intents []mail.Intent, done []mail.Done) error {
+	var open []mail.Intent
+	var at []int
+	for i, d := range done {
+		if d.Key == "" && d.Err == nil {
+			open, at = append(open, intents[i]), append(at, i)
+		}
+	}
+	if len(open) == 0 {
+		return nil
+	}
+	own := map[mail.Ref]bool{}
+	for i, d := range done {
+		own[mail.Ref{Box: intents[i].Box, Key: d.Key}] = true
+	}
+	taken := r.taken(ctx, side)
+	found, err := r.stores[side].Settle(ctx, open, func(ref mail.Ref) bool { return own[ref] || taken(ref) })
+	if err != nil {
+		return fmt.Errorf("find moved messages on the %s side: %w", side, err)
+	}
+	for i, d := range found {
+		done[at[i]] = d
+	}
+	return nil
+}
+
+// secureMoves makes the move that the user made on the other side durable: the new names and the removal of the old.
+func (r *run) secureMoves(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) error {
+	other := side.Other()
+	byBox := map[mail.Box][2][]mail.Key{b.name: {}}
+	for _, m := range moves {
+		keys := byBox[m.To.Box]
+		keys[other] = append(keys[other], m.To.Entry.Key)
+		byBox[m.To.Box] = keys
+	}
+	for box, keys := range byBox {
+		if r.boxes[box].missing[other] {
+			continue
+		}
+		if err := r.secure(ctx, box, keys); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// dropFlagsOfUnmoved leaves messages whose move came to nothing to the next run, which sees them afresh.
+func (r *run) dropFlagsOfUnmoved(b *boxRun, moves []plan.Move, done []mail.Done) {
+	stuck := map[*mail.Pair]bool{}
+	for i, d := range done {
+		if d.Key == "" {
+			stuck[moves[i].Pair] = true
+			b.open, r.boxes[moves[i].To.Box].open = true, true
+		}
+	}
+	if len(stuck) == 0 {
+		return
+	}
+	kept := b.plan.Ops.Flags[:0]
+	for _, op := range b.plan.Ops.Flags {
+		if !stuck[op.Pair] {
+			kept = append(kept, op)
+		}
+	}
+	b.plan.Ops.Flags = kept
+}

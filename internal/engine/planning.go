@@ -1,0 +1,191 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+)
+
+// plan finds out which messages are the same, then lets package plan decide, and asks the guard.
+func (r *run) plan(ctx context.Context) error {
+	if err := r.each(ctx, r.pairArrivals); err != nil {
+		return err
+	}
+	boxes, byName := r.planBoxes()
+	for _, side := range mail.Sides {
+		if err := r.findMoves(ctx, side, boxes, byName); err != nil {
+			return err
+		}
+	}
+	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes}
+	for _, b := range r.order {
+		if b.err == nil {
+			b.plan.Merge(policy)
+		}
+	}
+	return r.guard(ctx, boxes)
+}
+
+func (r *run) planBoxes() ([]*plan.Box, map[mail.Box]*plan.Box) {
+	var boxes []*plan.Box
+	byName := map[mail.Box]*plan.Box{}
+	for _, b := range r.order {
+		if b.err == nil {
+			boxes = append(boxes, b.plan)
+			byName[b.name] = b.plan
+		}
+	}
+	return boxes, byName
+}
+
+// pairArrivals pairs what arrived on both sides of a mailbox by content, before anything is copied.
+func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
+	for _, side := range mail.Sides {
+		if err := r.findTwins(ctx, b, side); err != nil {
+			return err
+		}
+	}
+	if b.left[mail.LeftRenumbered]+b.left[mail.LeftRefused]+b.left[mail.LeftDeleting]+b.left[mail.LeftExpunged] > 0 {
+		halves, err := r.db.HalfPairs(ctx, b.name)
+		if err != nil {
+			return stateError(err)
+		}
+		b.plan.AddHalves(halves, r.retry)
+	}
+	sides := [2][]*plan.Arrival{b.plan.Candidates(mail.Local), b.plan.Candidates(mail.Remote)}
+	if len(sides[0]) == 0 || len(sides[1]) == 0 {
+		return nil
+	}
+	for _, side := range mail.Sides {
+		if err := r.identify(ctx, b.name, side, unidentified(sides[side]), false); err != nil {
+			return err
+		}
+	}
+	for {
+		matches, doubt := plan.MatchArrivals(b.plan)
+		if len(doubt[0])+len(doubt[1]) == 0 {
+			b.plan.AdoptMatches(matches)
+			return nil
+		}
+		for _, side := range mail.Sides {
+			if err := r.identify(ctx, b.name, side, doubt[side], true); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func unidentified(list []*plan.Arrival) []*plan.Arrival {
+	return slices.DeleteFunc(slices.Clone(list), func(a *plan.Arrival) bool {
+		id := a.Entry.Ident
+		return id.Size != 0 || !id.Digest.IsZero()
+	})
+}
+
+// identify asks a store for the identity of arrivals. One that is not there any more is left to the next run.
+func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list []*plan.Arrival, full bool) error {
+	if len(list) == 0 {
+		return nil
+	}
+	byKey := make(map[mail.Key]*plan.Arrival, len(list))
+	keys := make([]mail.Key, len(list))
+	for i, a := range list {
+		byKey[a.Entry.Key], keys[i] = a, a.Entry.Key
+	}
+	err := r.stores[side].Identify(ctx, box, keys, full, func(k mail.Key, id mail.Ident) error {
+		a := byKey[k]
+		if a == nil {
+			return nil
+		}
+		date := a.Entry.Ident.Date
+		a.Entry.Ident = id.Merge(a.Entry.Ident)
+		if date != 0 {
+			a.Entry.Ident.Date = date
+		}
+		delete(byKey, k)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("identify messages on the %s side: %w", side, err)
+	}
+	for _, a := range byKey {
+		a.Vanished()
+		r.boxes[box].open = true
+	}
+	return nil
+}
+
+// findMoves pairs what arrived on a side with what disappeared there, over all mailboxes.
+func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, byName map[mail.Box]*plan.Box) error {
+	if r.anyFailed() || !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.HasGone(side) }) {
+		return nil
+	}
+	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
+		free := slices.DeleteFunc(slices.Clone(b.plan.Arrived[side]), func(a *plan.Arrival) bool { return !a.Free() })
+		return r.identify(ctx, b.name, side, unidentified(free), false)
+	})
+	if err != nil {
+		return err
+	}
+	for {
+		moves, doubt := plan.MatchMoves(side, boxes)
+		if len(doubt) == 0 {
+			plan.AddMoves(byName, moves)
+			return nil
+		}
+		groups := map[mail.Box][]*plan.Arrival{}
+		for _, a := range doubt {
+			groups[a.Box] = append(groups[a.Box], a)
+		}
+		for box, list := range groups {
+			if err := r.identify(ctx, box, side, list, true); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// guard holds deletions back (rules 12 and 13).
+func (r *run) guard(ctx context.Context, boxes []*plan.Box) error {
+	if r.anyFailed() {
+		for _, b := range r.order {
+			if len(b.plan.Ops.Delete) > 0 {
+				b.plan.Ops.Delete, b.open = nil, true
+				r.note(b.name, "deletions wait for the next sync: a mailbox could not be looked at")
+			}
+		}
+		return nil
+	}
+	if !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return len(b.Ops.Delete) > 0 }) || r.o.AllowDeletes {
+		return nil
+	}
+	known, err := r.db.Counts(ctx)
+	if err != nil {
+		return stateError(err)
+	}
+	held := plan.Check(r.o.Limits, boxes, known, r.account.HoldDeletes)
+	if len(held) == 0 || !r.o.DryRun && r.o.Confirm != nil && r.o.Confirm(held) {
+		return nil
+	}
+	for _, b := range r.order {
+		if b.plan.HoldBack(held) {
+			b.open = true
+		}
+	}
+	for _, h := range held {
+		r.count(func(s *Summary) { s.HeldBack += h.Count })
+		text := fmt.Sprintf("will not delete %s on the %s side", h.Why, h.Side)
+		if h.Why == r.account.HoldDeletes {
+			text = fmt.Sprintf("will not delete %d of %d messages on the %s side: %s", h.Count, h.Of, h.Side, h.Why)
+		}
+		hint := strings.TrimSuffix(fmt.Sprintf("if that is right: mailtwin sync --allow-deletes %s/%s", r.o.Account, h.Box), "/")
+		r.report(state.Report{Box: h.Box, Kind: "held back", Count: h.Count, Text: text, Hint: hint})
+		r.o.Events(Event{Kind: EventHeld, Account: r.o.Account, Box: h.Box, Side: h.Side, Count: h.Count, Text: text})
+	}
+	return nil
+}

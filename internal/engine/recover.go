@@ -1,0 +1,186 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/state"
+)
+
+// lateFor is how long a repeated effect may still turn up a second time, in seconds.
+const lateFor = 3600
+
+// recover settles the intents that an interrupted run left (rules 5 and 6): it asks the side concerned what became of them, and
+// commits what landed. What did not land is seen as an ordinary difference by the views that follow.
+func (r *run) recover(ctx context.Context) error {
+	intents, err := r.db.Intents(ctx)
+	if err != nil {
+		return stateError(err)
+	}
+	open := r.dueIntents(intents)
+	if len(open[0])+len(open[1]) == 0 && len(intents) == 0 {
+		return nil
+	}
+	if r.o.DryRun {
+		r.note("", "the last sync was interrupted; the next one settles what it left open first")
+		return nil
+	}
+	if len(open[0])+len(open[1]) > 0 {
+		r.phase(PhaseRecover)
+	}
+	for _, side := range mail.Sides {
+		if len(open[side]) == 0 {
+			continue
+		}
+		if err := r.settleSide(ctx, side, open[side]); err != nil {
+			return err
+		}
+	}
+	return r.dropExpired(ctx, intents)
+}
+
+// dueIntents sorts the open intents by side; those given up earlier only serve to recognise late twins.
+func (r *run) dueIntents(intents []mail.Intent) (open [2][]mail.Intent) {
+	for _, in := range intents {
+		if in.Late == 0 {
+			open[in.Side] = append(open[in.Side], in)
+		} else {
+			r.late = append(r.late, in)
+		}
+	}
+	return open
+}
+
+func (r *run) dropExpired(ctx context.Context, intents []mail.Intent) error {
+	var old []int64
+	for _, in := range intents {
+		if in.Late != 0 && r.o.Now().Unix()-in.Late > lateFor {
+			old = append(old, in.ID)
+		}
+	}
+	if len(old) == 0 {
+		return nil
+	}
+	return r.update(ctx, false, func(tx *state.Tx) error {
+		for _, id := range old {
+			if err := tx.DropIntent(id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (r *run) settleSide(ctx context.Context, side mail.Side, intents []mail.Intent) error {
+	if !r.greet[side].Caps.Named {
+		if err := r.identifySources(ctx, side.Other(), intents); err != nil {
+			return err
+		}
+	}
+	found, err := r.stores[side].Settle(ctx, intents, r.taken(ctx, side))
+	if err != nil {
+		return fmt.Errorf("settle what an interrupted sync left on the %s side: %w", side, err)
+	}
+	landed := map[mail.Box][]mail.Key{}
+	for i, d := range found {
+		if d.Key != "" && intents[i].Kind == mail.IntentPut {
+			landed[intents[i].Box] = append(landed[intents[i].Box], d.Key)
+		}
+	}
+	idents := map[mail.Ref]mail.Ident{}
+	if side == mail.Local || r.greet[side].Caps.Named {
+		if err := r.identifyLanded(ctx, side, landed, idents); err != nil {
+			return err
+		}
+	}
+	return r.update(ctx, true, func(tx *state.Tx) error {
+		for i, in := range intents {
+			if err := r.closeIntent(ctx, tx, in, found[i], idents); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// closeIntent commits one settled intent. Moves are not committed here: their outcome is seen by the views on both sides
+// and paired by content.
+func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d mail.Done, idents map[mail.Ref]mail.Ident) error {
+	if in.Kind != mail.IntentPut {
+		return tx.DropIntent(in.ID)
+	}
+	if d.Key == "" {
+		if r.greet[in.Side].Caps.Named {
+			return tx.DropIntent(in.ID)
+		}
+		return tx.SetIntentLate(in.ID, r.o.Now().Unix())
+	}
+	from := in.Side.Other()
+	if has, err := r.db.Has(ctx, from, mail.Ref{Box: in.From.Box, Key: in.From.Key}); err != nil || has && in.Pair == 0 {
+		return tx.DropIntent(in.ID) // paired in another way meanwhile
+	}
+	p := mail.Pair{ID: in.Pair, Box: in.Box, Ident: in.Entry.Ident, Lacks: [2]mail.Flags{}}
+	if id, ok := idents[mail.Ref{Box: in.Box, Key: d.Key}]; ok {
+		p.Ident, p.Verified = id.Merge(in.Entry.Ident), true
+	}
+	p.Keys[in.Side], p.Keys[from] = d.Key, in.From.Key
+	// No flags are agreed on: merging keeps all that either side has.
+	if err := tx.PutPair(&p); err != nil {
+		return err
+	}
+	return tx.DropIntent(in.ID)
+}
+
+// identifySources fills in what the target must know to find the messages again.
+func (r *run) identifySources(ctx context.Context, side mail.Side, intents []mail.Intent) error {
+	byRef := map[mail.Ref][]int{}
+	keys := map[mail.Box][]mail.Key{}
+	for i, in := range intents {
+		if in.Kind == mail.IntentPut && in.Entry.Ident.Digest.IsZero() {
+			if len(byRef[in.From]) == 0 {
+				keys[in.From.Box] = append(keys[in.From.Box], in.From.Key)
+			}
+			byRef[in.From] = append(byRef[in.From], i)
+		}
+	}
+	for box, list := range keys {
+		var bare []mail.Key
+		err := r.stores[side].Identify(ctx, box, list, false, func(k mail.Key, id mail.Ident) error {
+			if id.MessageID.IsZero() && id.Digest.IsZero() {
+				bare = append(bare, k)
+			}
+			return fill(intents, byRef[mail.Ref{Box: box, Key: k}], id)
+		})
+		if err == nil && len(bare) > 0 {
+			err = r.stores[side].Identify(ctx, box, bare, true, func(k mail.Key, id mail.Ident) error {
+				return fill(intents, byRef[mail.Ref{Box: box, Key: k}], id)
+			})
+		}
+		if err != nil && !isGone(err) {
+			return fmt.Errorf("identify messages in %q on the %s side: %w", box, side, err)
+		}
+	}
+	return nil
+}
+
+func fill(intents []mail.Intent, at []int, id mail.Ident) error {
+	for _, i := range at {
+		intents[i].Entry.Ident = id.Merge(intents[i].Entry.Ident)
+	}
+	return nil
+}
+
+// identifyLanded reads what landed where reading is cheap, so that the pairs have digests.
+func (r *run) identifyLanded(ctx context.Context, side mail.Side, landed map[mail.Box][]mail.Key, idents map[mail.Ref]mail.Ident) error {
+	for box, keys := range landed {
+		err := r.stores[side].Identify(ctx, box, keys, true, func(k mail.Key, id mail.Ident) error {
+			idents[mail.Ref{Box: box, Key: k}] = id
+			return nil
+		})
+		if err != nil && !isGone(err) {
+			return fmt.Errorf("identify messages in %q on the %s side: %w", box, side, err)
+		}
+	}
+	return nil
+}

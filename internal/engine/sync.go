@@ -1,0 +1,211 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+	"mailtwin/internal/store"
+)
+
+// Sync makes both sides of an account equal, once. The error is that of the account; mailboxes that failed are in
+// Result.Errors while all others were synced. After a cancelled context or an error the Result says what was done until then.
+func Sync(ctx context.Context, o Options) (Result, error) {
+	r := newRun(o)
+	begun := r.o.Now()
+	err := r.sync(ctx)
+	r.finish(begun)
+	return r.res, err
+}
+
+// run is one sync under way.
+type run struct {
+	o       Options
+	db      *state.DB
+	stores  [2]store.Store
+	greet   [2]store.Greeting
+	account state.Account
+	suspect string // why no deletion can be trusted in this run
+	retry   bool   // refused messages are tried again
+	boxes   map[mail.Box]*boxRun
+	order   []*boxRun     // those that are looked at, by name
+	listed  int           // selected mailboxes
+	late    []mail.Intent // effects that were repeated: a twin may turn up
+
+	mu      sync.Mutex // guards what follows
+	res     Result
+	changed bool // the account has been marked as under change
+}
+
+// boxRun is one mailbox in a run.
+type boxRun struct {
+	name     mail.Box
+	old, now state.Box // as stored; as it will be
+	status   [2]store.Status
+	exists   [2]bool
+	missing  [2]bool // both had it, this side has it no more
+	viewed   [2]bool
+	proven   [2]mail.Mark // by the views of this run
+	left     map[mail.Left]int
+	plan     *plan.Box
+	twins    []twin
+	err      error // it failed: nothing further is done in it
+	open     bool  // something seen was not done: marks stay where they are
+}
+
+func newRun(o Options) *run {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.NewID == nil {
+		o.NewID = randomID
+	}
+	if o.Workers <= 0 {
+		o.Workers = 4
+	}
+	if o.Select == nil {
+		o.Select = func(mail.Box, string) bool { return true }
+	}
+	if o.Events == nil {
+		o.Events = func(Event) {}
+	}
+	r := &run{o: o, db: o.State, stores: o.Stores, boxes: map[mail.Box]*boxRun{}}
+	r.res.Summary = Summary{Event: "summary", Account: o.Account, DryRun: o.DryRun}
+	return r
+}
+
+// sync is View, Plan, Guard, Apply, Commit.
+func (r *run) sync(ctx context.Context) error {
+	r.phase(PhaseConnect)
+	if err := r.connect(ctx); err != nil {
+		return err
+	}
+	if err := r.recover(ctx); err != nil {
+		return err
+	}
+	r.phase(PhaseView)
+	if err := r.view(ctx); err != nil {
+		return err
+	}
+	r.phase(PhasePlan)
+	if err := r.plan(ctx); err != nil {
+		return err
+	}
+	if r.o.DryRun {
+		return r.describe(ctx)
+	}
+	if err := r.apply(ctx); err != nil {
+		return err
+	}
+	r.phase(PhaseCommit)
+	return r.commit(ctx)
+}
+
+// finish completes the summary.
+func (r *run) finish(begun time.Time) {
+	s := &r.res.Summary
+	for _, st := range r.stores {
+		if c, ok := st.(store.Counted); ok {
+			n := c.Counts()
+			s.BytesDown += n.BytesIn
+			s.BytesUp += n.BytesOut
+			s.RoundTrips += n.RoundTrips
+		}
+	}
+	s.Mailboxes = r.listed
+	s.Errors = len(r.res.Errors)
+	s.Seconds = r.o.Now().Sub(begun).Seconds()
+}
+
+func (r *run) phase(p Phase) { r.o.Events(Event{Kind: EventPhase, Account: r.o.Account, Phase: p}) }
+
+func (r *run) note(box mail.Box, format string, args ...any) {
+	r.o.Events(Event{Kind: EventNote, Account: r.o.Account, Box: box, Text: fmt.Sprintf(format, args...)})
+}
+
+// count changes the summary.
+func (r *run) count(fn func(*Summary)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	fn(&r.res.Summary)
+}
+
+func (r *run) report(rep state.Report) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.res.Reports = append(r.res.Reports, rep)
+}
+
+// fail records that a mailbox failed; errors of the whole account and cancellation go on to the caller.
+func (r *run) fail(b *boxRun, err error) error {
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, context.Canceled) || errors.Is(err, store.ErrUnreachable) || errors.Is(err, store.ErrLogin) || errors.Is(err, errState) || errors.Is(err, state.ErrDamaged) {
+		return err
+	}
+	err = fmt.Errorf("sync mailbox %q: %w", b.name, err)
+	r.mu.Lock()
+	first := b.err == nil
+	b.err = errors.Join(b.err, err)
+	if first {
+		r.res.Errors = append(r.res.Errors, err)
+	}
+	r.mu.Unlock()
+	if first {
+		r.o.Events(Event{Kind: EventError, Account: r.o.Account, Box: b.name, Err: err})
+		r.report(state.Report{Box: b.name, Kind: "error", Count: 1, Text: err.Error(), Hint: mail.HintOf(err)})
+	}
+	return nil
+}
+
+func isGone(err error) bool { return errors.Is(err, store.ErrGone) }
+
+// errState marks errors of the state database: they end the run.
+var errState = errors.New("state database")
+
+func stateError(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", errState, err)
+}
+
+// each runs fn for every mailbox that has not failed, several at a time.
+func (r *run) each(ctx context.Context, fn func(context.Context, *boxRun) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.o.Workers)
+	for _, b := range r.order {
+		if b.err != nil {
+			continue
+		}
+		g.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return r.fail(b, fn(ctx, b))
+		})
+	}
+	return g.Wait()
+}
+
+// update writes to the state database; what was done is recorded even if the run is being cancelled.
+func (r *run) update(ctx context.Context, durable bool, fn func(*state.Tx) error) error {
+	if r.o.crash == nil {
+		return stateError(r.db.Update(context.WithoutCancel(ctx), durable, fn))
+	}
+	if err := r.o.crash(); err != nil {
+		return stateError(err)
+	}
+	if err := r.db.Update(context.WithoutCancel(ctx), durable, fn); err != nil {
+		return stateError(err)
+	}
+	return stateError(r.o.crash())
+}

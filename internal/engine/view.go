@@ -1,0 +1,342 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+	"mailtwin/internal/store"
+)
+
+// wholeEvery is how often a mailbox gets a whole view although deltas would do (rule 10).
+const wholeEvery = 7 * 24 * time.Hour
+
+// view lists the mailboxes of both sides, views those that changed, and looks again where messages disappeared.
+func (r *run) view(ctx context.Context) error {
+	if err := r.list(ctx); err != nil {
+		return err
+	}
+	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
+		for _, side := range mail.Sides {
+			if err := r.viewFirst(ctx, b, side); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.confirmGone(ctx)
+}
+
+// statuses asks both sides for their mailboxes at the same time.
+func (r *run) statuses(ctx context.Context) (lists [2][]store.Status, err error) {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, side := range mail.Sides {
+		g.Go(func() (err error) {
+			lists[side], err = r.stores[side].Boxes(ctx)
+			return err
+		})
+	}
+	return lists, g.Wait()
+}
+
+// list finds out which mailboxes there are and which of them must be looked at.
+func (r *run) list(ctx context.Context) error {
+	lists, err := r.statuses(ctx)
+	if err != nil {
+		return err
+	}
+	known, err := r.db.Boxes(ctx)
+	if err != nil {
+		return stateError(err)
+	}
+	left, err := r.db.Left(ctx)
+	if err != nil {
+		return stateError(err)
+	}
+	for _, b := range known {
+		r.boxes[b.Name] = &boxRun{name: b.Name, old: b, now: b}
+	}
+	for _, side := range mail.Sides {
+		for _, st := range lists[side] {
+			b := r.boxes[st.Box]
+			if b == nil {
+				b = &boxRun{name: st.Box, old: state.Box{Name: st.Box}, now: state.Box{Name: st.Box}}
+				r.boxes[st.Box] = b
+			}
+			b.status[side], b.exists[side] = st, true
+			if st.Role != "" {
+				b.now.Role = st.Role
+			}
+		}
+	}
+	for _, b := range r.boxes {
+		b.left = left[b.name]
+		b.plan = plan.NewBox(b.name)
+		if r.selected(b) {
+			r.order = append(r.order, b)
+		}
+	}
+	slices.SortFunc(r.order, func(a, b *boxRun) int { return strings.Compare(string(a.name), string(b.name)) })
+	r.listed = len(r.order)
+	return r.sortOut()
+}
+
+func (r *run) selected(b *boxRun) bool {
+	if len(r.o.Only) > 0 && !slices.Contains(r.o.Only, b.name) {
+		return false
+	}
+	return r.o.Select(b.name, b.now.Role)
+}
+
+// sortOut settles which mailboxes are missing, cannot be synced, or need no look.
+func (r *run) sortOut() error {
+	kept := r.order[:0]
+	for _, b := range r.order {
+		for _, side := range mail.Sides {
+			if err := b.status[side].Err; err != nil {
+				if err := r.fail(b, err); err != nil {
+					return err
+				}
+			}
+			b.missing[side] = !b.exists[side] && b.exists[side.Other()] && b.old.Known[side] && b.old.Known[side.Other()]
+		}
+		b.plan.Missing = b.missing
+		if b.err == nil && r.unchanged(b) {
+			continue
+		}
+		kept = append(kept, b)
+	}
+	r.order = kept
+	return nil
+}
+
+// unchanged reports whether a mailbox needs no look at all: both stores say that it is as it was seen last.
+func (r *run) unchanged(b *boxRun) bool {
+	if b.exists != [2]bool{true, true} || b.old.Known != b.exists || b.old.Role != b.now.Role {
+		return false
+	}
+	if b.left[mail.LeftRenumbered] > 0 || r.retry && b.left[mail.LeftRefused] > 0 {
+		return false
+	}
+	return r.same(b, mail.Local) && r.same(b, mail.Remote)
+}
+
+// same reports whether one side of a mailbox is as it was seen last.
+func (r *run) same(b *boxRun, side mail.Side) bool {
+	return r.suspect == "" && b.old.Mark[side] != "" && b.status[side].Mark == b.old.Mark[side] && !r.wholeDue(b, side)
+}
+
+// wholeDue spreads the weekly whole views over the days.
+func (r *run) wholeDue(b *boxRun, side mail.Side) bool {
+	at := b.old.WholeAt[side]
+	if at.IsZero() {
+		return false
+	}
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(b.name))
+	spread := time.Duration(h.Sum32()%(24*60)) * time.Minute
+	return r.o.Now().Sub(at) > wholeEvery+spread
+}
+
+// viewFirst views one side of a mailbox if it may have changed.
+func (r *run) viewFirst(ctx context.Context, b *boxRun, side mail.Side) error {
+	if !b.exists[side] {
+		if b.missing[side] {
+			return r.allGone(ctx, b, side)
+		}
+		return nil
+	}
+	if r.same(b, side) {
+		b.proven[side] = b.old.Mark[side]
+		return nil
+	}
+	since := b.old.Mark[side]
+	if r.suspect != "" || r.wholeDue(b, side) {
+		since = ""
+	}
+	return r.viewSide(ctx, b, side, since)
+}
+
+// allGone takes every pair of a missing mailbox as gone, so that moves out of it are found.
+func (r *run) allGone(ctx context.Context, b *boxRun, side mail.Side) error {
+	for p, err := range r.db.Pairs(ctx, b.name, side) {
+		if err != nil {
+			return stateError(err)
+		}
+		b.plan.Add(side, plan.Change{Pair: &p, Gone: true})
+	}
+	return nil
+}
+
+// viewSide views one side of a mailbox and adds its news to the plan.
+func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mail.Mark) error {
+	b.plan.Reset(side)
+	v, err := r.stores[side].View(ctx, b.name, since)
+	if err != nil {
+		return err
+	}
+	head := v.At()
+	if err := r.checkEpoch(ctx, b, side, head.Epoch); err != nil {
+		return err
+	}
+	switch v := v.(type) {
+	case mail.Whole:
+		err = r.diffWhole(ctx, b, side, v)
+		b.now.WholeAt[side] = r.o.Now()
+	case mail.Delta:
+		var agrees bool
+		agrees, err = r.diffDelta(ctx, b, side, v)
+		if err == nil && !agrees {
+			r.note(b.name, "what the %s side says of its changes does not agree with its number of messages; looking at all of them", side)
+			return r.viewSide(ctx, b, side, "")
+		}
+	}
+	if err != nil {
+		return err
+	}
+	b.viewed[side] = true
+	b.proven[side], err = head.End()
+	return err
+}
+
+// checkEpoch makes the pairs of a mailbox half pairs if one side's keys have become void (rule 9): they are paired by content
+// again, and what stays unpaired is copied, never deleted.
+func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch string) error {
+	old := b.now.Epoch[side]
+	if epoch == old {
+		return nil
+	}
+	b.now.Epoch[side] = epoch
+	if old == "" {
+		return nil
+	}
+	r.note(b.name, "the %s side renumbered its messages; they are paired by content again", side)
+	if r.o.DryRun {
+		return fmt.Errorf("plan: the %s side renumbered its messages: a dry run cannot show what pairing them again gives", side)
+	}
+	b.now.Mark[side] = ""
+	if err := r.begin(ctx); err != nil {
+		return err
+	}
+	err := r.update(ctx, true, func(tx *state.Tx) error {
+		if err := tx.VoidKeys(b.name, side); err != nil {
+			return err
+		}
+		b.old.Epoch, b.old.Mark[side] = b.now.Epoch, ""
+		return tx.PutBox(b.old)
+	})
+	if b.left == nil {
+		b.left = map[mail.Left]int{}
+	}
+	b.left[mail.LeftRenumbered]++
+	return err
+}
+
+func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) error {
+	marked := r.o.Expunge != plan.ExpungeNone
+	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), v.All, marked) {
+		if err != nil {
+			return err
+		}
+		b.plan.Add(side, c)
+	}
+	return nil
+}
+
+// deltaChunk is how many changed messages are looked up in the base at a time.
+const deltaChunk = 500
+
+// diffDelta adds the news of a delta; false if its arithmetic does not agree with the number of messages that the mailbox
+// has (rule 10).
+func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (agrees bool, err error) {
+	total, err := r.db.Count(ctx, b.name, side)
+	if err != nil {
+		return false, stateError(err)
+	}
+	chunk := make([]mail.Entry, 0, deltaChunk)
+	for e, err := range v.Changed {
+		if err != nil {
+			return false, err
+		}
+		if chunk = append(chunk, e); len(chunk) == deltaChunk {
+			n, err := r.diffChunk(ctx, b, side, chunk)
+			if err != nil {
+				return false, err
+			}
+			total, chunk = total+n, chunk[:0]
+		}
+	}
+	n, err := r.diffChunk(ctx, b, side, chunk)
+	if err != nil {
+		return false, err
+	}
+	total += n
+	n, err = r.diffGone(ctx, b, side, v)
+	total -= n
+	return v.Total < 0 || total == v.Total, err
+}
+
+// diffChunk adds changed messages in key order; it returns how many arrived.
+func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry) (arrived int, err error) {
+	keys := make([]mail.Key, len(chunk))
+	for i, e := range chunk {
+		keys[i] = e.Key
+	}
+	pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+	if err != nil {
+		return 0, stateError(err)
+	}
+	byKey := make(map[mail.Key]*mail.Pair, len(pairs))
+	for i := range pairs {
+		byKey[pairs[i].Keys[side]] = &pairs[i]
+	}
+	marked := r.o.Expunge != plan.ExpungeNone
+	for _, e := range chunk {
+		p := byKey[e.Key]
+		if p == nil {
+			arrived++
+		} else if !plan.HasNews(side, p, e.Flags, marked) {
+			continue
+		}
+		b.plan.Add(side, plan.Change{Pair: p, Now: e})
+	}
+	return arrived, nil
+}
+
+// diffGone adds what a delta says is gone; it returns how many of the base that were.
+func (r *run) diffGone(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (gone int, err error) {
+	keys := make([]mail.Key, 0, deltaChunk)
+	flush := func() error {
+		pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+		if err != nil {
+			return stateError(err)
+		}
+		for i := range pairs {
+			b.plan.Add(side, plan.Change{Pair: &pairs[i], Gone: true})
+		}
+		gone, keys = gone+len(pairs), keys[:0]
+		return nil
+	}
+	for k, err := range v.Gone {
+		if err != nil {
+			return gone, err
+		}
+		if keys = append(keys, k); len(keys) == deltaChunk {
+			if err := flush(); err != nil {
+				return gone, err
+			}
+		}
+	}
+	return gone, flush()
+}
