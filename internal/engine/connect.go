@@ -45,7 +45,10 @@ func (r *run) connect(ctx context.Context) error {
 	day := func(t interface{ Unix() int64 }) int64 { return t.Unix() / 86400 }
 	r.retry = account.LastSync.IsZero() || day(account.LastSync) != day(r.o.Now())
 	r.suspect = r.account.HoldDeletes
-	return nil
+	if r.o.DryRun || r.greet[mail.Local].Root != "" && r.greet[mail.Remote].Root != "" {
+		return nil
+	}
+	return r.begin(ctx) // a new marker first: it is the epoch of the keys that will be seen
 }
 
 // checkRoot compares a store's identity with the one that the state knows.

@@ -82,8 +82,7 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 
 func unidentified(list []*plan.Arrival) []*plan.Arrival {
 	return slices.DeleteFunc(slices.Clone(list), func(a *plan.Arrival) bool {
-		id := a.Entry.Ident
-		return id.Size != 0 || !id.Digest.IsZero()
+		return a.Half != nil || a.Asked || !a.Entry.Ident.Digest.IsZero()
 	})
 }
 
@@ -107,6 +106,7 @@ func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list [
 		if date != 0 {
 			a.Entry.Ident.Date = date
 		}
+		a.Asked = true
 		delete(byKey, k)
 		return nil
 	})

@@ -21,6 +21,7 @@ type Arrival struct {
 	Box   mail.Box
 	Entry mail.Entry // with the identity, as far as it was asked for
 	Half  *mail.Pair // nil: not known yet
+	Asked bool       // the store was asked for its identity: what is zero now it does not have
 
 	taken  bool
 	absent bool
