@@ -48,6 +48,11 @@ func (r *run) apply(ctx context.Context) error {
 		if err := r.each(ctx, s.do); err != nil {
 			return err
 		}
+		if s.phase == PhaseMailboxes {
+			if err := r.rememberEpochs(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	return r.removeBoxes(ctx)
 }

@@ -38,7 +38,7 @@ func (r *run) connect(ctx context.Context) error {
 		return err
 	}
 	for _, side := range mail.Sides {
-		if err := r.checkRoot(side); err != nil {
+		if err := r.checkRoot(ctx, side); err != nil {
 			return err
 		}
 	}
@@ -52,8 +52,17 @@ func (r *run) connect(ctx context.Context) error {
 }
 
 // checkRoot compares a store's identity with the one that the state knows.
-func (r *run) checkRoot(side mail.Side) error {
+func (r *run) checkRoot(ctx context.Context, side mail.Side) error {
 	g, known := r.greet[side], r.account.Roots[side]
+	if g.Root == "" && known != "" {
+		pairs, err := r.db.Counts(ctx)
+		if err != nil {
+			return stateError(err)
+		}
+		if len(pairs) == 0 { // an interrupted first run; there is nothing that could be deleted
+			return nil
+		}
+	}
 	switch {
 	case known == "": // a new state: take over what is there
 		if g.Root == "" {

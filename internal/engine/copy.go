@@ -70,6 +70,9 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 
 // prepare writes the intents, together with what the batch before has to commit.
 func (c *copier) prepare(ctx context.Context, ops []plan.Copy) ([]mail.Intent, error) {
+	if err := c.identify(ctx, ops); err != nil {
+		return nil, err
+	}
 	entries := make([]mail.Entry, len(ops))
 	for i, op := range ops {
 		entries[i] = op.From.Entry
@@ -104,6 +107,21 @@ func (c *copier) prepare(ctx context.Context, ops []plan.Copy) ([]mail.Intent, e
 		c.after = nil
 	}
 	return intents, err
+}
+
+// identify asks the source what the messages are, if the other side could not find them again without: the intents must say
+// so, since the source may be gone when they are settled.
+func (c *copier) identify(ctx context.Context, ops []plan.Copy) error {
+	r := c.run
+	if r.greet[c.to].Caps.Named {
+		return nil
+	}
+	from := c.to.Other()
+	list := make([]*plan.Arrival, len(ops))
+	for i, op := range ops {
+		list[i] = op.From
+	}
+	return r.identify(ctx, c.box.name, from, unidentified(list), r.greet[from].Caps.Named) // where names name, reading is cheap
 }
 
 func runAll(tx *state.Tx, list []func(*state.Tx) error) error {

@@ -31,9 +31,37 @@ func (r *run) createBox(ctx context.Context, b *boxRun) error {
 			return fmt.Errorf("create it on the %s side: %w", side, err)
 		}
 		b.exists[side] = true
+		v, err := r.stores[side].View(ctx, b.name, "")
+		if err != nil {
+			return fmt.Errorf("open it on the %s side: %w", side, err)
+		}
+		b.now.Epoch[side] = v.At().Epoch // keys that it gives from now on are of this epoch
 		r.o.Events(Event{Kind: EventOp, Account: r.o.Account, Phase: PhaseMailboxes, Box: b.name, Side: side, Verb: "create mailbox", Count: 1})
 	}
 	return nil
+}
+
+// rememberEpochs makes durable to which epochs the keys belong that the intents which follow will name: else an interrupted
+// copy would be paired by keys that stand for other messages by now.
+func (r *run) rememberEpochs(ctx context.Context) error {
+	var fresh []*boxRun
+	for _, b := range r.order {
+		if b.err == nil && b.old.Epoch != b.now.Epoch {
+			fresh = append(fresh, b)
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	return r.update(ctx, true, func(tx *state.Tx) error {
+		for _, b := range fresh {
+			b.old.Epoch = b.now.Epoch
+			if err := tx.PutBox(b.old); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // missingOn returns the side on which a mailbox that both had is missing.

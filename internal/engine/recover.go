@@ -84,8 +84,11 @@ func (r *run) settleSide(ctx context.Context, side mail.Side, intents []mail.Int
 	}
 	landed := map[mail.Box][]mail.Key{}
 	for i, d := range found {
+		if d.Box == "" {
+			found[i].Box = intents[i].Box
+		}
 		if d.Key != "" && intents[i].Kind == mail.IntentPut {
-			landed[intents[i].Box] = append(landed[intents[i].Box], d.Key)
+			landed[found[i].Box] = append(landed[found[i].Box], d.Key)
 		}
 	}
 	idents := map[mail.Ref]mail.Ident{}
@@ -121,7 +124,7 @@ func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d m
 		return tx.DropIntent(in.ID) // paired in another way meanwhile
 	}
 	p := mail.Pair{ID: in.Pair, Box: in.Box, Ident: in.Entry.Ident, Lacks: [2]mail.Flags{}}
-	if id, ok := idents[mail.Ref{Box: in.Box, Key: d.Key}]; ok {
+	if id, ok := idents[mail.Ref{Box: d.Box, Key: d.Key}]; ok {
 		p.Ident, p.Verified = id.Merge(in.Entry.Ident), true
 	}
 	p.Keys[in.Side], p.Keys[from] = d.Key, in.From.Key

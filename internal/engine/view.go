@@ -187,7 +187,8 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 		return err
 	}
 	head := v.At()
-	if err := r.checkEpoch(ctx, b, side, head.Epoch); err != nil {
+	voided, err := r.checkEpoch(ctx, b, side, head.Epoch)
+	if err != nil {
 		return err
 	}
 	switch v := v.(type) {
@@ -206,30 +207,44 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 		return err
 	}
 	b.viewed[side] = true
-	b.proven[side], err = head.End()
-	return err
+	if b.proven[side], err = head.End(); err != nil || !voided {
+		return err
+	}
+	return r.viewAgain(ctx, b, side.Other())
+}
+
+// viewAgain repeats the view of a side whose news name keys of the other side that have become void meanwhile.
+func (r *run) viewAgain(ctx context.Context, b *boxRun, side mail.Side) error {
+	switch {
+	case b.viewed[side]:
+		return r.viewSide(ctx, b, side, b.old.Mark[side])
+	case b.missing[side]:
+		b.plan.Reset(side)
+		return r.allGone(ctx, b, side)
+	}
+	return nil
 }
 
 // checkEpoch makes the pairs of a mailbox half pairs if one side's keys have become void (rule 9): they are paired by content
 // again, and what stays unpaired is copied, never deleted.
-func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch string) error {
+func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch string) (voided bool, err error) {
 	old := b.now.Epoch[side]
 	if epoch == old {
-		return nil
+		return false, nil
 	}
 	b.now.Epoch[side] = epoch
 	if old == "" {
-		return nil
+		return false, nil
 	}
 	r.note(b.name, "the %s side renumbered its messages; they are paired by content again", side)
 	if r.o.DryRun {
-		return fmt.Errorf("plan: the %s side renumbered its messages: a dry run cannot show what pairing them again gives", side)
+		return false, fmt.Errorf("plan: the %s side renumbered its messages: a dry run cannot show what pairing them again gives", side)
 	}
 	b.now.Mark[side] = ""
 	if err := r.begin(ctx); err != nil {
-		return err
+		return false, err
 	}
-	err := r.update(ctx, true, func(tx *state.Tx) error {
+	err = r.update(ctx, true, func(tx *state.Tx) error {
 		if err := tx.VoidKeys(b.name, side); err != nil {
 			return err
 		}
@@ -240,7 +255,7 @@ func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch s
 		b.left = map[mail.Left]int{}
 	}
 	b.left[mail.LeftRenumbered]++
-	return err
+	return true, err
 }
 
 func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) error {

@@ -86,6 +86,7 @@ type Intent struct {
 
 // Done is the outcome of one intent: the new key, or why there is none. With neither, ask Store.Settle.
 type Done struct {
+	Box   Box // from Store.Settle: where the message is, if a user took it elsewhere meanwhile; "": in Intent.Box
 	Key   Key
 	Stamp uint64 // see Entry; 0 where the store has none
 	Lacks Flags  // flags of the entry that the mailbox cannot hold

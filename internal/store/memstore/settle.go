@@ -22,8 +22,13 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 	for i := 0; i < len(intents) && err == nil; i++ {
 		in := &intents[i]
 		var m *message
-		for _, c := range s.candidates(in) {
-			ref := mail.Ref{Box: in.Box, Key: c.key}
+		where := in.Box
+		found := s.candidates(in)
+		if len(found) == 0 && s.opts.Kind == Maildir {
+			where, found = s.anywhere(in.Token)
+		}
+		for _, c := range found {
+			ref := mail.Ref{Box: where, Key: c.key}
 			if !used[ref] && (taken == nil || !taken(ref)) {
 				m, used[ref] = &c, true
 				break
@@ -32,7 +37,7 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 		if m == nil {
 			continue
 		}
-		done[i] = mail.Done{Key: m.key, Stamp: m.stamp, Lacks: s.opts.Storable.Lacks(in.Entry.Flags)}
+		done[i] = mail.Done{Box: where, Key: m.key, Stamp: m.stamp, Lacks: s.opts.Storable.Lacks(in.Entry.Flags)}
 		if in.Kind == mail.IntentMove && s.opts.NoMove {
 			err = s.deleteOne(ctx, in.From.Box, in.From.Key, true, nil)
 		}
@@ -70,6 +75,18 @@ func (s *Store) candidates(in *mail.Intent) []message {
 		}
 	}
 	return list
+}
+
+// anywhere looks for a message by its name in all mailboxes.
+func (s *Store) anywhere(name mail.Token) (mail.Box, []message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.boxes {
+		if m := b.msgs[mail.Key(name)]; m != nil {
+			return b.name, []message{*m}
+		}
+	}
+	return "", nil
 }
 
 // has reports whether a message is there.
