@@ -202,3 +202,23 @@ func TestLostState(t *testing.T) {
 		w.still()
 	})
 }
+
+// TestTakenAwayAndBack: after an interrupted upload was repeated, a user moves the message away and back. It must not be taken
+// for a late twin of itself and removed.
+func TestTakenAwayAndBack(t *testing.T) {
+	t.Parallel()
+	kind := kinds["maildir-imap"]
+	for n := range 12 {
+		w := newWorld(t, kind[0], kind[1])
+		w.fill(mail.Local, "INBOX", 0, 2)
+		w.crashAt(n)
+		w.sync()
+		k := w.keys(mail.Remote, "INBOX")[0]
+		away := w.stores[mail.Remote].MoveUser("INBOX", k, "Archive")
+		w.stores[mail.Remote].MoveUser("Archive", away, "INBOX")
+		w.sync()
+		w.equal(2)
+		w.sync()
+		w.still()
+	}
+}

@@ -58,6 +58,9 @@ func (r *run) matchTwin(ctx context.Context, b *boxRun, in mail.Intent, close []
 	if len(pairs) == 0 || pairs[0].Keys[in.Side] == "" {
 		return nil // it was not repeated yet, or is gone again: an arrival like others
 	}
+	if n := b.plan.News[pairs[0].ID]; n != nil && n.Gone[in.Side] {
+		return nil // the message itself, that a user took away and back
+	}
 	for _, a := range close {
 		if a.Free() && !a.Entry.Ident.Digest.IsZero() && a.Entry.Ident.Digest == pairs[0].Ident.Digest {
 			a.Vanished()
