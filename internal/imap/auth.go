@@ -159,12 +159,12 @@ func (c *Client) sasl(ctx context.Context, name, user, secret string) error {
 	if err != nil {
 		return err
 	}
+	c.keepSecret(base64.StdEncoding.EncodeToString(first))
 	if hasFirst && c.hasNow("SASL-IR") {
 		ir := "=" // an empty one
 		if len(first) > 0 {
 			ir = base64.StdEncoding.EncodeToString(first)
 		}
-		c.keepSecret(ir)
 		l.raw(" ")
 		l.buf = append(l.buf, ir...)
 		l.shown = append(l.shown, "***"...)
