@@ -1,0 +1,59 @@
+package maildirstore
+
+import (
+	"time"
+
+	"mailtwin/internal/mail"
+)
+
+// Config of a store.
+type Config struct {
+	Path    string // of the root
+	Layout  string // "nested" (default), "maildir++" or "flat"
+	Names   string // "utf8" (default) or "mutf7": how names are written on disk
+	Inbox   string // folder of INBOX: "INBOX" (default) or "." for the root itself; always "." with maildir++
+	InfoSep byte   // between unique name and flags: ':' (default), ';' or '!'
+	// ReadOnly: nothing is written.
+	ReadOnly bool
+	FS       FS               // nil: the operating system's
+	Now      func() time.Time // nil: time.Now
+}
+
+// Names of layouts.
+const (
+	Nested    = "nested"
+	MaildirPP = "maildir++"
+	Flat      = "flat"
+)
+
+func (c *Config) defaults() {
+	if c.Layout == "" {
+		c.Layout = Nested
+	}
+	if c.Names == "" {
+		c.Names = "utf8"
+	}
+	if c.Layout == MaildirPP {
+		c.Inbox = "."
+	}
+	if c.Inbox == "" {
+		c.Inbox = string(mail.Inbox)
+	}
+	if c.InfoSep == 0 {
+		c.InfoSep = ':'
+	}
+	if c.FS == nil {
+		c.FS = osFS{}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+}
+
+// control is the name of our own folder in the root.
+func (c *Config) control() string {
+	if c.Layout == MaildirPP {
+		return "mailtwin.d"
+	}
+	return ".mailtwin"
+}

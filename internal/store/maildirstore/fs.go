@@ -1,0 +1,119 @@
+package maildirstore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// FS is all that a store does to files, so that tests can lose what was not synced. Paths are those of the operating system.
+type FS interface {
+	Open(path string) (File, error)   // for reading; only regular files, and no waiting for a FIFO
+	Create(path string) (File, error) // must not exist; 0600
+	// Each calls fn for every name in a folder with the type as far as the folder tells it, in any order.
+	Each(path string, fn func(name string, typ fs.FileMode) error) error
+	Stat(path string, follow bool) (Stat, error)
+	Rename(from, to string) error  // ErrExist if to exists
+	Replace(from, to string) error // overwrites
+	Remove(path string) error      // a file or an empty folder
+	Mkdir(path string) error       // 0700; ErrExist if it exists
+	SetTime(path string, t time.Time) error
+	SyncDir(path string) error
+	// SyncAll makes all that was written to the file system so far durable, errors of earlier writes included; begin is called
+	// before the first write. errors.ErrUnsupported if that cannot be done.
+	SyncAll(path string) (begin Syncer, err error)
+}
+
+// Syncer is a descriptor that was opened before the first write of a batch.
+type Syncer interface {
+	Sync() error
+	Close() error
+}
+
+// File is an open file.
+type File interface {
+	io.Reader
+	io.Writer
+	io.Closer
+	Sync() error
+	Size() (int64, error)
+	Rewind() error
+}
+
+// Stat is what a store wants to know of a file or folder.
+type Stat struct {
+	Mode         fs.FileMode
+	Size         int64
+	Dev, Ino     uint64
+	Mtime, Ctime int64 // nanoseconds since 1970
+}
+
+type osFS struct{}
+
+type osFile struct{ *os.File }
+
+func (f osFile) Size() (int64, error) {
+	st, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return st.Size(), nil
+}
+
+func (f osFile) Rewind() error {
+	_, err := f.Seek(0, io.SeekStart)
+	return err
+}
+
+func (osFS) Create(path string) (File, error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osFS) Each(path string, fn func(string, fs.FileMode) error) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	for {
+		list, err := f.ReadDir(4096)
+		for _, e := range list {
+			if err := fn(e.Name(), e.Type()); err != nil {
+				return errors.Join(err, f.Close())
+			}
+		}
+		if err != nil || len(list) == 0 {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return errors.Join(err, f.Close())
+		}
+	}
+}
+
+func (osFS) Replace(from, to string) error { return os.Rename(from, to) }
+func (osFS) Remove(path string) error      { return os.Remove(path) }
+func (osFS) Mkdir(path string) error       { return os.Mkdir(path, 0o700) }
+
+func (osFS) SetTime(path string, t time.Time) error { return os.Chtimes(path, t, t) }
+
+func (osFS) SyncDir(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}
+
+// linkOver renames without overwriting where the system has no call for that.
+func linkOver(from, to string) error {
+	if err := os.Link(from, to); err != nil {
+		return err
+	}
+	return os.Remove(from)
+}

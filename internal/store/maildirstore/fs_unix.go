@@ -1,0 +1,49 @@
+//go:build unix
+
+package maildirstore
+
+import (
+	"io/fs"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+func (osFS) Open(path string) (File, error) {
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	st, err := f.Stat()
+	if err == nil && !st.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
+	}
+	if err != nil {
+		_ = f.Close()
+		return nil, err
+	}
+	return osFile{f}, nil
+}
+
+func (osFS) Stat(path string, follow bool) (Stat, error) {
+	var st unix.Stat_t
+	flags := unix.AT_SYMLINK_NOFOLLOW
+	if follow {
+		flags = 0
+	}
+	if err := unix.Fstatat(unix.AT_FDCWD, path, &st, flags); err != nil {
+		return Stat{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	s := Stat{Size: st.Size, Dev: uint64(st.Dev), Ino: st.Ino} //nolint:gosec,unconvert // of another type elsewhere
+	s.Mtime, s.Ctime = times(&st)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFDIR:
+		s.Mode = fs.ModeDir
+	case unix.S_IFREG:
+	case unix.S_IFLNK:
+		s.Mode = fs.ModeSymlink
+	default:
+		s.Mode = fs.ModeIrregular
+	}
+	return s, nil
+}

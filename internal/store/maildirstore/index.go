@@ -1,0 +1,117 @@
+package maildirstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailtwin/internal/mail"
+)
+
+// maxIndexed is how many names are kept in memory at most, over all mailboxes.
+const maxIndexed = 300_000
+
+// keep remembers the names of a mailbox for the effects that follow. The slice is shared with views, which only read it, so an
+// index that is changed is copied first.
+func (s *Store) keep(b *box, files []file) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.indexed += len(files) - s.drop(b)
+	if s.indexed > maxIndexed {
+		for _, other := range s.boxes {
+			if other != b {
+				s.indexed -= s.drop(other)
+			}
+		}
+	}
+	b.mu.Lock()
+	b.index = files
+	b.mu.Unlock()
+}
+
+func (s *Store) drop(b *box) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := len(b.index)
+	b.index = nil
+	return n
+}
+
+// finder finds files by key for one call. It reads the folder again at most once.
+type finder struct {
+	s     *Store
+	b     *box
+	fresh bool
+}
+
+func (s *Store) finder(b *box) *finder { return &finder{s: s, b: b} }
+
+// find returns the file of a key; false if there is none.
+func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
+	for {
+		f.b.mu.Lock()
+		index := f.b.index
+		i, ok := slices.BinarySearchFunc(index, key, func(x file, k mail.Key) int { return strings.Compare(string(x.key), string(k)) })
+		var found file
+		if ok {
+			found = index[i]
+		}
+		f.b.mu.Unlock()
+		if ok && found.name != "" {
+			return found, true, nil
+		}
+		if f.fresh {
+			return file{}, false, nil
+		}
+		if err := f.reload(ctx); err != nil {
+			return file{}, false, err
+		}
+	}
+}
+
+func (f *finder) reload(ctx context.Context) error {
+	files, _, err := f.s.scan(ctx, f.b)
+	if err != nil {
+		return err
+	}
+	f.s.keep(f.b, files)
+	f.fresh = true
+	return nil
+}
+
+// with calls fn with the path of a key's file, and once more if a mail reader renamed the file meanwhile. It reports whether the
+// message is there.
+func (f *finder) with(ctx context.Context, key mail.Key, fn func(path string, at file) error) (bool, error) {
+	for {
+		at, ok, err := f.find(ctx, key)
+		if err != nil || !ok {
+			return false, err
+		}
+		err = fn(f.path(at), at)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err == nil, err
+		}
+		if f.fresh {
+			f.note(key, "", false)
+			return false, nil
+		}
+		if err := f.reload(ctx); err != nil {
+			return false, err
+		}
+	}
+}
+
+func (f *finder) path(at file) string { return filepath.Join(f.b.dir, at.sub(), at.name) }
+
+// note records in the index what an effect did: name is "" for a message that is gone.
+func (f *finder) note(key mail.Key, name string, cur bool) {
+	f.b.mu.Lock()
+	defer f.b.mu.Unlock()
+	i, ok := slices.BinarySearchFunc(f.b.index, key, func(x file, k mail.Key) int { return strings.Compare(string(x.key), string(k)) })
+	if ok {
+		f.b.index[i].name, f.b.index[i].cur = name, cur
+	}
+}

@@ -1,0 +1,217 @@
+package maildirstore
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base32"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// Store is a Maildir tree. Its methods may be called from several goroutines.
+type Store struct {
+	c      Config
+	fs     FS
+	naming naming
+
+	mu      sync.Mutex
+	root    string                 // id in the marker
+	boxes   map[mail.Box]*box      // by name, as last listed
+	dates   map[string]bool        // folders of the attic that exist
+	indexed int                    // files in all indexes
+}
+
+// box is the folder of a mailbox.
+type box struct {
+	name mail.Box
+	dir  string // path
+	mu   sync.Mutex
+	// index has the files as last seen, sorted by key; nil: not read. It may be out of date: whoever does not find a file where
+	// it says reads it again.
+	index []file
+}
+
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Securer = (*Store)(nil)
+)
+
+// New returns a store; it touches nothing before Hello. An error means a setting that cannot be.
+func New(c Config) (*Store, error) {
+	c.defaults()
+	switch {
+	case c.Path == "":
+		return nil, fmt.Errorf("open maildir: %w: no path", store.ErrSetup)
+	case c.Layout != Nested && c.Layout != MaildirPP && c.Layout != Flat:
+		return nil, fmt.Errorf("open maildir %s: %w: unknown layout %q", c.Path, store.ErrSetup, c.Layout)
+	case c.Names != "utf8" && c.Names != "mutf7":
+		return nil, fmt.Errorf("open maildir %s: %w: unknown names %q", c.Path, store.ErrSetup, c.Names)
+	case c.Inbox != "." && (strings.ContainsAny(c.Inbox, "/\x00") || strings.HasPrefix(c.Inbox, ".") || reserved(c.Inbox)):
+		return nil, fmt.Errorf("open maildir %s: %w: inbox %q is not the name of a folder", c.Path, store.ErrSetup, c.Inbox)
+	case strings.IndexByte(":;!", c.InfoSep) < 0:
+		return nil, fmt.Errorf("open maildir %s: %w: unknown separator %q", c.Path, store.ErrSetup, c.InfoSep)
+	}
+	s := &Store{c: c, fs: c.FS, boxes: map[mail.Box]*box{}, dates: map[string]bool{}}
+	s.naming = naming{layout: c.Layout, mutf7: c.Names == "mutf7", inbox: c.Inbox}
+	return s, nil
+}
+
+// marker says whose root it is.
+type marker struct {
+	ID  string `json:"id"`
+	Run int64  `json:"run"`
+}
+
+func (s *Store) markerPath() string { return filepath.Join(s.c.Path, s.c.control(), "marker") }
+
+// Hello implements store.Store.
+func (s *Store) Hello(ctx context.Context, _ string) (store.Greeting, error) {
+	g := store.Greeting{Run: -1, Name: s.c.Path, Caps: store.Caps{Keys: true, Named: true}}
+	if err := ctx.Err(); err != nil {
+		return g, err
+	}
+	st, err := s.fs.Stat(s.c.Path, true)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		g.Empty = true
+		return g, nil
+	case err != nil:
+		return g, s.setup(err, "check the path and its permissions")
+	case st.Mode != fs.ModeDir:
+		return g, s.setup(errors.New("not a folder"), "local = \"maildir:PATH\" names the folder that holds the mailboxes")
+	}
+	m, err := s.readMarker()
+	if err != nil {
+		return g, s.setup(err, "check the permissions; if the file is damaged, remove it and the state of the account: the next sync pairs what is on both sides")
+	}
+	if m != nil {
+		g.Root, g.Run = m.ID, m.Run
+	}
+	s.mu.Lock()
+	s.root = g.Root
+	s.mu.Unlock()
+	empty, err := s.inspect(m == nil)
+	g.Empty = empty
+	return g, err
+}
+
+func (s *Store) setup(err error, hint string) error {
+	return mail.WithHint(fmt.Errorf("open maildir %s: %w: %w", s.c.Path, store.ErrSetup, err), hint)
+}
+
+func (s *Store) readMarker() (*marker, error) {
+	f, err := s.fs.Open(s.markerPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, 1<<12))
+	if err != nil {
+		return nil, err
+	}
+	var m marker
+	if err := json.Unmarshal(b, &m); err != nil || m.ID == "" {
+		return nil, fmt.Errorf("read marker %s: it is damaged", s.markerPath())
+	}
+	return &m, nil
+}
+
+// SetRoot implements store.Store.
+func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
+	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	text, err := json.Marshal(marker{ID: id, Run: run})
+	if err != nil {
+		return err
+	}
+	if err := s.makeFolder(filepath.Dir(s.markerPath())); err != nil {
+		return s.trouble("write marker", err)
+	}
+	if err := s.writeFile(s.markerPath(), string(text)+"\n"); err != nil {
+		return s.trouble("write marker", err)
+	}
+	s.mu.Lock()
+	s.root = id
+	s.mu.Unlock()
+	return nil
+}
+
+// makeFolder makes a folder and those above it, durably.
+func (s *Store) makeFolder(path string) error {
+	err := s.fs.Mkdir(path)
+	if errors.Is(err, fs.ErrNotExist) && filepath.Dir(path) != path {
+		if err := s.makeFolder(filepath.Dir(path)); err != nil {
+			return err
+		}
+		err = s.fs.Mkdir(path)
+	}
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.fs.SyncDir(filepath.Dir(path))
+}
+
+// writable is asked before each effect.
+func (s *Store) writable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if s.c.ReadOnly {
+		return fmt.Errorf("write maildir %s: %w", s.c.Path, store.ErrReadOnly)
+	}
+	return nil
+}
+
+// trouble says what was being done, and what helps.
+func (s *Store) trouble(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = fmt.Errorf("%s: %w", what, err)
+	switch {
+	case isFull(err):
+		return mail.WithHint(err, "make room on the disk and sync again")
+	case errors.Is(err, os.ErrPermission):
+		return mail.WithHint(err, "check the owner and the permissions below "+s.c.Path)
+	}
+	return err
+}
+
+var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// token makes a unique name: the time, and 80 random bits.
+func (s *Store) token() string {
+	var b [10]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return strconv.FormatInt(s.c.Now().Unix(), 10) + "." + encoding.EncodeToString(b[:]) + ".mt"
+}
+
+// Close implements store.Store.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, b := range s.boxes {
+		b.mu.Lock()
+		b.index = nil
+		b.mu.Unlock()
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package maildirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"mailtwin/internal/mail"
+)
+
+// stamps are those of new, cur and the keywords of a mailbox.
+type stamps [3]Stat
+
+func (s *Store) stamps(b *box) (st stamps, err error) {
+	for i, name := range []string{"new", "cur", keywordsFile} {
+		st[i], err = s.fs.Stat(filepath.Join(b.dir, name), true)
+		if err != nil && (i == 1 || !errors.Is(err, fs.ErrNotExist)) {
+			return st, err
+		}
+	}
+	return st, nil
+}
+
+// markOf writes stamps as a mark.
+func (s *Store) markOf(st stamps) mail.Mark {
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
+	var b strings.Builder
+	b.WriteString(root)
+	for _, t := range st {
+		for _, n := range [...]int64{int64(t.Dev), int64(t.Ino), t.Mtime, t.Ctime} { //nolint:gosec // only compared
+			b.WriteByte(' ')
+			b.WriteString(strconv.FormatInt(n, 36))
+		}
+	}
+	return mail.Mark(b.String())
+}
+
+// How old a stamp must be before it proves anything (rule 8): where the file system tells nanoseconds, some ticks of the
+// kernel's clock; else 2 s, the coarsest there is.
+const (
+	youngFine   = 100 * time.Millisecond
+	youngCoarse = 2 * time.Second
+)
+
+// old reports whether a change after the stamps would surely have another stamp.
+func (s *Store) old(st stamps) bool {
+	latest, fine := int64(0), false
+	for _, t := range st {
+		for _, n := range [...]int64{t.Mtime, t.Ctime} {
+			latest = max(latest, n)
+			fine = fine || n%int64(time.Millisecond) != 0
+		}
+	}
+	limit := youngCoarse
+	if fine {
+		limit = youngFine
+	}
+	age := time.Duration(s.c.Now().UnixNano() - latest)
+	return age > limit
+}
+
+// scan reads the names of a mailbox. proven is the mark that it proves, "" if none: folders that changed meanwhile, or a moment
+// ago.
+func (s *Store) scan(ctx context.Context, b *box) (files []file, proven mail.Mark, err error) {
+	const tries = 4
+	for try := 1; ; try++ {
+		before, err := s.stamps(b)
+		if err != nil {
+			return nil, "", err
+		}
+		if files, err = s.names(ctx, b, len(files)); err != nil {
+			return nil, "", err
+		}
+		after, err := s.stamps(b)
+		if err != nil {
+			return nil, "", err
+		}
+		if before == after && s.old(after) {
+			return files, s.markOf(after), nil
+		}
+		if before == after || try == tries {
+			return files, "", nil
+		}
+	}
+}
+
+// names reads new before cur: a mail reader takes messages from one to the other meanwhile, never back.
+func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error) {
+	files := make([]file, 0, expected)
+	for _, sub := range []string{"new", "cur"} {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		err := s.fs.Each(filepath.Join(b.dir, sub), func(name string, typ fs.FileMode) error {
+			if name[0] != '.' && typ&(fs.ModeType&^fs.ModeSymlink) == 0 {
+				files = append(files, file{name: name, cur: sub == "cur"})
+			}
+			return nil
+		})
+		if err != nil && (sub == "cur" || !errors.Is(err, fs.ErrNotExist)) {
+			return nil, err
+		}
+	}
+	assignKeys(files, s.c.InfoSep)
+	return files, nil
+}
+
+// View implements store.Store. It is always whole: a Maildir keeps no history.
+func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View, error) {
+	b, err := s.box(name)
+	if err != nil {
+		return nil, fmt.Errorf("view mailbox %q: %w", name, err)
+	}
+	words, err := s.keywords(b.dir)
+	if err != nil {
+		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
+	}
+	files, proven, err := s.scan(ctx, b)
+	if err != nil {
+		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
+	}
+	s.keep(b, files)
+	s.mu.Lock()
+	epoch := s.root
+	s.mu.Unlock()
+	head := mail.Head{
+		Box: name, Epoch: epoch, Total: len(files),
+		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: len(words) < maxKeywords},
+		End:      func() (mail.Mark, error) { return proven, nil },
+	}
+	all := func(yield func(mail.Entry, error) bool) {
+		last, flags := "", mail.Flags{}
+		for i := range files {
+			if i%1024 == 0 && ctx.Err() != nil {
+				yield(mail.Entry{}, ctx.Err())
+				return
+			}
+			f := &files[i]
+			var e mail.Entry
+			e.Key = f.key
+			if f.cur {
+				_, letters := split(f.name, s.c.InfoSep)
+				if letters != last {
+					last, flags = letters, flagsOf(letters, words)
+				}
+				e.Flags = flags
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+	return mail.Whole{Head: head, All: all}, nil
+}
