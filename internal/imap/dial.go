@@ -66,6 +66,7 @@ func newClient(cfg Config, conn net.Conn) *Client {
 		rawNames: make(map[string]bool),
 	}
 	c.raw = &idleConn{Conn: conn, timeout: cfg.Timeout, wrote: &c.unwaited}
+	c.fetch.item = c.readFetchItem
 	c.raw.setWaiting(true)
 	c.dec = wire.NewDecoder(c.raw, cfg.Limits)
 	c.bw = bufio.NewWriterSize(c.raw, 64<<10)

@@ -16,6 +16,7 @@ type fetchSink interface {
 
 // fetchReader is what the reader keeps between FETCH responses, so that they need no memory of their own.
 type fetchReader struct {
+	item   func() error // Client.readFetchItem, bound once
 	msg    Message
 	got    have
 	header []byte
@@ -59,7 +60,7 @@ func (c *Client) readFetch(seq, uid uint32) error {
 	defer f.spool.reset()
 	err := d.Space()
 	if err == nil {
-		err = d.List(c.readFetchItem)
+		err = d.List(f.item)
 	}
 	if err != nil || f.given {
 		return err

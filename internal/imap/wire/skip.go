@@ -15,10 +15,18 @@ func (d *Decoder) SkipValue() error {
 	case '"':
 		_, err := d.Quoted()
 		return err
-	case '{', '~':
-		if b == '{' || d.literal8Ahead() {
+	case '{':
+		return d.skipLiteral()
+	case '~': // a literal8, or an atom that starts so
+		d.r++
+		if b, err = d.Peek(); err != nil {
+			return err
+		}
+		if b == '{' {
 			return d.skipLiteral()
 		}
+		_, err := d.token(endValue)
+		return err
 	case '[':
 		_, _, err := d.Section()
 		return err
@@ -27,11 +35,6 @@ func (d *Decoder) SkipValue() error {
 		return err
 	}
 	return nil
-}
-
-// literal8Ahead tells ~{ from an atom that starts with ~. When the { was not read yet, a literal is the likelier.
-func (d *Decoder) literal8Ahead() bool {
-	return d.w-d.r < 2 || d.buf[d.r+1] == '{'
 }
 
 func (d *Decoder) skipLiteral() error {

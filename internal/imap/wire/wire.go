@@ -60,6 +60,9 @@ func (e *LimitError) Error() string {
 
 // IsSyntax says whether err is a [SyntaxError], so that the response can be skipped and the connection kept.
 func IsSyntax(err error) bool {
+	if err == nil {
+		return false // at no cost: it is asked for each response
+	}
 	var e *SyntaxError
 	return errors.As(err, &e)
 }
