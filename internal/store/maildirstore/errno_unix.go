@@ -14,4 +14,6 @@ func isCrossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }
 
 func isNotEmpty(err error) bool { return errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) }
 
-func isTooLong(err error) bool { return errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.EFBIG) }
+func isTooLong(err error) bool {
+	return errors.Is(err, unix.ENAMETOOLONG) || errors.Is(err, unix.EFBIG)
+}

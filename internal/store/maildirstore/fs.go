@@ -38,7 +38,7 @@ type File interface {
 	io.Writer
 	io.Closer
 	Sync() error
-	Size() (int64, error)
+	Info() (size int64, mtime time.Time, err error)
 	Rewind() error
 }
 
@@ -54,12 +54,12 @@ type osFS struct{}
 
 type osFile struct{ *os.File }
 
-func (f osFile) Size() (int64, error) {
+func (f osFile) Info() (int64, time.Time, error) {
 	st, err := f.Stat()
 	if err != nil {
-		return 0, err
+		return 0, time.Time{}, err
 	}
-	return st.Size(), nil
+	return st.Size(), st.ModTime(), nil
 }
 
 func (f osFile) Rewind() error {

@@ -14,8 +14,7 @@ import (
 // maxIndexed is how many names are kept in memory at most, over all mailboxes.
 const maxIndexed = 300_000
 
-// keep remembers the names of a mailbox for the effects that follow. The slice is shared with views, which only read it, so an
-// index that is changed is copied first.
+// keep remembers the names of a mailbox for the effects that follow.
 func (s *Store) keep(b *box, files []file) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -26,10 +26,10 @@ type Store struct {
 	naming naming
 
 	mu      sync.Mutex
-	root    string                 // id in the marker
-	boxes   map[mail.Box]*box      // by name, as last listed
-	dates   map[string]bool        // folders of the attic that exist
-	indexed int                    // files in all indexes
+	root    string            // id in the marker
+	boxes   map[mail.Box]*box // by name, as last listed
+	dates   map[string]bool   // folders of the attic that exist
+	indexed int               // files in all indexes
 }
 
 // box is the folder of a mailbox.

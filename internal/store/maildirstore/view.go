@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -126,7 +127,7 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 	if err != nil {
 		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
 	}
-	s.keep(b, files)
+	s.keep(b, slices.Clone(files)) // effects change the index; the view must not
 	s.mu.Lock()
 	epoch := s.root
 	s.mu.Unlock()

@@ -1,0 +1,208 @@
+package maildirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// CreateBox implements store.Store. cur comes last: it is what makes a folder a mailbox.
+func (s *Store) CreateBox(ctx context.Context, name mail.Box, _ string) error {
+	fail := func(err error) error { return s.trouble(fmt.Sprintf("create mailbox %q", name), err) }
+	if err := s.writable(ctx); err != nil {
+		return fail(err)
+	}
+	if _, err := s.box(name); err == nil {
+		return nil
+	}
+	dir, err := s.naming.dir(name)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(s.c.Path, dir)
+	if err := s.makeFolder(path); err != nil {
+		return fail(err)
+	}
+	if err := s.sameName(dir); err != nil {
+		return fail(err)
+	}
+	if s.c.Layout == MaildirPP && dir != "." {
+		if f, err := s.fs.Create(filepath.Join(path, "maildirfolder")); err == nil {
+			if err := f.Close(); err != nil {
+				return fail(err)
+			}
+		}
+	}
+	for _, sub := range []string{"tmp", "new", "cur"} {
+		if err := s.makeFolder(filepath.Join(path, sub)); err != nil {
+			return fail(err)
+		}
+	}
+	s.remember(name, path)
+	return nil
+}
+
+// sameName makes sure that each folder on the way to dir is spelled as asked for: on a file system that folds letter case,
+// another mailbox's folder would answer too.
+func (s *Store) sameName(dir string) error {
+	for dir != "." {
+		parent, base := filepath.Split(dir)
+		parent = filepath.Clean(parent)
+		found := false
+		err := s.fs.Each(filepath.Join(s.c.Path, parent), func(name string, _ fs.FileMode) error {
+			found = found || name == base || s.naming.unescape(name) == s.naming.unescape(base)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if !found {
+			return mail.WithHint(fmt.Errorf("a folder %q with other letter case is there already", base), "the file system does not tell the two names apart; rename one of the mailboxes or exclude it")
+		}
+		dir = parent
+	}
+	return nil
+}
+
+// control files of mail servers and other tools, which a mailbox without messages may have.
+func controlFile(name string) bool {
+	return strings.HasPrefix(name, "dovecot") || strings.HasPrefix(name, ".mbsyncstate") || strings.HasPrefix(name, ".uidvalidity") ||
+		name == "maildirfolder" || name == "subscriptions" || name == ".isyncuidmap.db"
+}
+
+// DeleteBox implements store.Store: rmdir of the mailbox's own folders; what is below it stays.
+func (s *Store) DeleteBox(ctx context.Context, name mail.Box) error {
+	fail := func(err error) error { return s.trouble(fmt.Sprintf("delete mailbox %q", name), err) }
+	if err := s.writable(ctx); err != nil {
+		return fail(err)
+	}
+	b, err := s.box(name)
+	if errors.Is(err, store.ErrGone) {
+		return nil
+	}
+	if err == nil {
+		var files []file
+		if files, err = s.names(ctx, b, 0); err == nil && len(files) > 0 {
+			err = store.ErrNotEmpty
+		}
+	}
+	if err != nil {
+		return fail(err)
+	}
+	for _, sub := range []string{"tmp", "new", "cur"} { // a message that arrives meanwhile makes rmdir fail
+		err := s.fs.Remove(filepath.Join(b.dir, sub))
+		if err == nil || errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if isNotEmpty(err) {
+			err = store.ErrNotEmpty
+		}
+		for _, sub := range []string{"tmp", "new", "cur"} {
+			err = errors.Join(err, s.makeFolder(filepath.Join(b.dir, sub)))
+		}
+		return fail(err)
+	}
+	s.forget(name)
+	if b.dir == filepath.Clean(s.c.Path) {
+		return s.trouble("delete mailbox", s.fs.SyncDir(b.dir))
+	}
+	return fail(s.removeFolder(b.dir))
+}
+
+// removeFolder removes a mailbox's folder unless there are other things in it.
+func (s *Store) removeFolder(dir string) error {
+	var control []string
+	others := false
+	err := s.fs.Each(dir, func(name string, typ fs.FileMode) error {
+		if typ.IsRegular() && controlFile(name) {
+			control = append(control, name)
+		} else {
+			others = true
+		}
+		return nil
+	})
+	if err != nil || others {
+		return errors.Join(err, s.fs.SyncDir(dir))
+	}
+	for _, name := range control {
+		if err := s.fs.Remove(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	if err := s.fs.Remove(dir); err != nil && !isNotEmpty(err) {
+		return err
+	}
+	return s.fs.SyncDir(filepath.Dir(dir))
+}
+
+// RenameBox implements store.Store.
+func (s *Store) RenameBox(ctx context.Context, from, to mail.Box) error {
+	fail := func(err error) error {
+		return s.trouble(fmt.Sprintf("rename mailbox %q to %q", from, to), err)
+	}
+	if err := s.writable(ctx); err != nil {
+		return fail(err)
+	}
+	if from == mail.Inbox || to == mail.Inbox {
+		return fail(errors.New("INBOX cannot be renamed"))
+	}
+	b, err := s.box(from)
+	if err != nil {
+		return fail(err)
+	}
+	if _, err := s.box(to); err == nil {
+		return fail(fs.ErrExist)
+	}
+	dir, err := s.naming.dir(to)
+	if err != nil {
+		return fail(err)
+	}
+	pairs := [][2]string{{b.dir, filepath.Join(s.c.Path, dir)}}
+	if s.c.Layout != Nested {
+		base := filepath.Base(b.dir)
+		err = s.fs.Each(s.c.Path, func(name string, _ fs.FileMode) error {
+			if rest, ok := strings.CutPrefix(name, base+"."); ok {
+				pairs = append(pairs, [2]string{filepath.Join(s.c.Path, name), filepath.Join(s.c.Path, dir+"."+rest)})
+			}
+			return nil
+		})
+	} else {
+		err = s.makeFolder(filepath.Dir(pairs[0][1]))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	for _, p := range pairs {
+		if err := s.renameDir(p[0], p[1]); err != nil {
+			return fail(err)
+		}
+	}
+	s.mu.Lock()
+	for name := range s.boxes {
+		if name == from || strings.HasPrefix(string(name), string(from)+"/") {
+			delete(s.boxes, name)
+		}
+	}
+	s.mu.Unlock()
+	return nil
+}
+
+// renameDir renames a folder that no other is to be hidden by.
+func (s *Store) renameDir(from, to string) error {
+	if _, err := s.fs.Stat(to, false); err == nil {
+		return fs.ErrExist
+	}
+	if err := s.fs.Replace(from, to); err != nil { // rename of a folder never replaces one that is not empty
+		return err
+	}
+	if err := s.fs.SyncDir(filepath.Dir(to)); err != nil {
+		return err
+	}
+	return s.fs.SyncDir(filepath.Dir(from))
+}

@@ -1,0 +1,195 @@
+package maildirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// SetFlags implements store.Store. A message in new goes to cur with its first flag.
+func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
+	fail := func(err error) (mail.Flags, error) {
+		return mail.Flags{}, s.trouble(fmt.Sprintf("set flags in %q", name), err)
+	}
+	if err := s.writable(ctx); err != nil {
+		return fail(err)
+	}
+	b, err := s.box(name)
+	if err != nil {
+		return fail(err)
+	}
+	words, err := s.keywords(b.dir)
+	if err == nil {
+		words, err = s.withWords(b, words, add)
+	}
+	if err != nil {
+		return fail(err)
+	}
+	changed := map[string]bool{}
+	finder := s.finder(b)
+	for _, key := range keys {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		if err = s.setFlags(ctx, finder, key, words, add, del, changed); err != nil {
+			break
+		}
+	}
+	if err = errors.Join(err, s.syncDirs(changed)); err != nil {
+		return fail(err)
+	}
+	return lacks(add, words), nil
+}
+
+func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed map[string]bool) error {
+	var name string
+	ok, err := finder.with(ctx, key, func(path string, at file) error {
+		unique, letters := split(at.name, s.c.InfoSep)
+		if !at.cur {
+			letters = "" // flags in new do not count (maildir's rule)
+		}
+		want := lettersOf(flagsOf(letters, words).Union(add).Minus(del), words, letters)
+		if want == letters || want == "" && !at.cur {
+			name = ""
+			return nil
+		}
+		name = unique + string(s.c.InfoSep) + "2," + want
+		dir := filepath.Join(finder.b.dir, "cur")
+		changed[filepath.Dir(path)], changed[dir] = true, true
+		err := s.fs.Rename(path, filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrExist) { // another file with the same unique name: this one gets a name of its own
+			name = s.token() + string(s.c.InfoSep) + "2," + want
+			err = s.fs.Rename(path, filepath.Join(dir, name))
+		}
+		return err
+	})
+	if ok && name != "" {
+		finder.note(key, name, true)
+	}
+	return err
+}
+
+func (s *Store) syncDirs(dirs map[string]bool) error {
+	for dir := range dirs {
+		if err := s.fs.SyncDir(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Delete implements store.Store: messages go to the attic. The first and the last one are compared with what is known of
+// them.
+func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry) ([]mail.Key, error) {
+	fail := func(err error) ([]mail.Key, error) {
+		return nil, s.trouble(fmt.Sprintf("delete messages of %q", name), err)
+	}
+	if err := s.writable(ctx); err != nil {
+		return fail(err)
+	}
+	b, err := s.box(name)
+	if err != nil {
+		return fail(err)
+	}
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	for _, e := range []mail.Entry{entries[0], entries[len(entries)-1]} {
+		if err := s.sample(ctx, name, e); err != nil {
+			return fail(err)
+		}
+	}
+	attic, err := s.attic(name)
+	if err != nil {
+		return fail(err)
+	}
+	changed := map[string]bool{attic: true}
+	finder := s.finder(b)
+	for _, e := range entries {
+		if err = ctx.Err(); err != nil {
+			break
+		}
+		var ok bool
+		ok, err = finder.with(ctx, e.Key, func(path string, at file) error {
+			changed[filepath.Dir(path)] = true
+			return s.moveFile(path, attic, at.name)
+		})
+		if err != nil {
+			break
+		}
+		if ok {
+			finder.note(e.Key, "", false)
+		}
+	}
+	return nil, func() error {
+		if err := errors.Join(err, s.syncDirs(changed)); err != nil {
+			_, err = fail(err)
+			return err
+		}
+		return nil
+	}()
+}
+
+// sample compares one message with what is known of it (rule 9).
+func (s *Store) sample(ctx context.Context, name mail.Box, e mail.Entry) error {
+	if e.Ident.Size == 0 && e.Ident.Digest.IsZero() {
+		return nil
+	}
+	return s.Identify(ctx, name, []mail.Key{e.Key}, true, func(_ mail.Key, is mail.Ident) error {
+		if e.Ident.Size != 0 && is.Size != e.Ident.Size || !e.Ident.Digest.IsZero() && is.Digest != e.Ident.Digest {
+			return mail.WithHint(fmt.Errorf("message %s is another one than was synced: %w", e.Key, store.ErrEpoch), "mailtwin verify says what differs")
+		}
+		return nil
+	})
+}
+
+// moveFile renames a file into a folder, under another name if that one is taken; over the borders of file systems it
+// copies.
+func (s *Store) moveFile(path, dir, name string) error {
+	for n := 0; ; n++ {
+		to := filepath.Join(dir, name)
+		if n > 0 {
+			to = filepath.Join(dir, s.token()+"."+name)
+		}
+		err := s.fs.Rename(path, to)
+		if isCrossDevice(err) {
+			if err = s.copyFile(path, to); err == nil {
+				if err = s.fs.SyncDir(dir); err == nil {
+					err = s.fs.Remove(path)
+				}
+			}
+		}
+		if !errors.Is(err, fs.ErrExist) || n > 3 {
+			return err
+		}
+	}
+}
+
+// attic returns today's folder for what is removed from a mailbox.
+func (s *Store) attic(name mail.Box) (string, error) {
+	escape := naming{layout: Flat}
+	flat := escape.escape(strings.ReplaceAll(string(name), "/", "%2F"))
+	if len(flat) > maxName {
+		flat = flat[:maxName]
+	}
+	dir := filepath.Join(s.c.Path, s.c.control(), "attic", s.c.Now().UTC().Format("2006-01-02"), flat)
+	s.mu.Lock()
+	have := s.dates[dir]
+	s.mu.Unlock()
+	if have {
+		return dir, nil
+	}
+	if err := s.makeFolder(dir); err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	s.dates[dir] = true
+	s.mu.Unlock()
+	return dir, nil
+}

@@ -1,0 +1,163 @@
+package maildirstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// Settle implements store.Store: a token is the beginning of a unique name, so a message is found by its name; in its mailbox
+// first, then everywhere (a user may have re-filed it). What is in tmp did not land.
+func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error) {
+	done := make([]mail.Done, len(intents))
+	open := map[string]int{}
+	byBox := map[mail.Box]bool{}
+	for i := range intents {
+		open[string(intents[i].Token)] = i
+		byBox[intents[i].Box] = true
+	}
+	look := func(name mail.Box) error {
+		b, err := s.box(name)
+		if errors.Is(err, store.ErrGone) {
+			return nil
+		}
+		if err == nil {
+			err = s.settleIn(ctx, b, open, done, taken)
+		}
+		if err != nil {
+			return s.trouble(fmt.Sprintf("settle effects in %q", name), err)
+		}
+		return nil
+	}
+	for name := range byBox {
+		if err := look(name); err != nil {
+			return nil, err
+		}
+	}
+	if len(open) == 0 {
+		return done, nil
+	}
+	list, err := s.Boxes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range list {
+		if len(open) == 0 {
+			break
+		}
+		if st.Err == nil && !byBox[st.Box] {
+			if err := look(st.Box); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return done, nil
+}
+
+// settleIn looks for open tokens among the names of one mailbox.
+func (s *Store) settleIn(ctx context.Context, b *box, open map[string]int, done []mail.Done, taken func(mail.Ref) bool) error {
+	files, err := s.names(ctx, b, 0)
+	if err != nil {
+		return err
+	}
+	words, err := s.keywords(b.dir)
+	if err != nil {
+		return err
+	}
+	changed := map[string]bool{}
+	for i := range files {
+		f := &files[i]
+		unique, letters := split(f.name, s.c.InfoSep)
+		token, _, _ := strings.Cut(unique, ",S=")
+		at, ok := open[token]
+		if !ok || taken != nil && taken(mail.Ref{Box: b.name, Key: f.key}) {
+			continue
+		}
+		delete(open, token)
+		done[at] = mail.Done{Box: b.name, Key: f.key, Lacks: lacks(flagsOf(letters, words), words)}
+		changed[filepath.Join(b.dir, f.sub())] = true // the name may not be durable yet
+	}
+	if err := s.sweep(b, open); err != nil {
+		return err
+	}
+	return s.syncDirs(changed)
+}
+
+// sweep removes from tmp what interrupted deliveries left: those of open tokens, which did not land.
+func (s *Store) sweep(b *box, open map[string]int) error {
+	if s.c.ReadOnly {
+		return nil
+	}
+	var left []string
+	err := s.fs.Each(filepath.Join(b.dir, "tmp"), func(name string, _ fs.FileMode) error {
+		if _, ok := open[name]; ok {
+			left = append(left, name)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	slices.Sort(left)
+	for _, name := range left {
+		if err := s.fs.Remove(filepath.Join(b.dir, "tmp", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Secure implements store.Securer.
+func (s *Store) Secure(ctx context.Context, name mail.Box, keys []mail.Key) error {
+	b, err := s.box(name)
+	if errors.Is(err, store.ErrGone) {
+		return nil
+	}
+	if err == nil && !s.c.ReadOnly {
+		err = s.secure(ctx, b, keys)
+	}
+	if err != nil {
+		return s.trouble(fmt.Sprintf("make messages of %q durable", name), err)
+	}
+	return nil
+}
+
+func (s *Store) secure(ctx context.Context, b *box, keys []mail.Key) error {
+	if len(keys) >= syncAllFrom {
+		all, err := s.fs.SyncAll(b.dir)
+		if err == nil {
+			return errors.Join(all.Sync(), all.Close())
+		}
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+	}
+	finder := s.finder(b)
+	for _, key := range keys {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		r, _, err := finder.open(ctx, key)
+		if err != nil {
+			return err
+		}
+		if r != nil {
+			if err := errors.Join(r.Sync(), r.Close()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, sub := range []string{"new", "cur"} {
+		if err := s.fs.SyncDir(filepath.Join(b.dir, sub)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
