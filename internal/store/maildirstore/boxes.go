@@ -83,9 +83,6 @@ func (s *Store) DeleteBox(ctx context.Context, name mail.Box) error {
 		return fail(err)
 	}
 	b, err := s.box(name)
-	if errors.Is(err, store.ErrGone) {
-		return nil
-	}
 	if err == nil {
 		var files []file
 		if files, err = s.names(ctx, b, 0); err == nil && len(files) > 0 {

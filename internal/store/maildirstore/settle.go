@@ -23,6 +23,9 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 		open[string(intents[i].Token)] = i
 		byBox[intents[i].Box] = true
 	}
+	if err := s.settleMoved(ctx, intents, open, done); err != nil {
+		return nil, err
+	}
 	look := func(name mail.Box) error {
 		b, err := s.box(name)
 		if errors.Is(err, store.ErrGone) {
@@ -59,6 +62,49 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 		}
 	}
 	return done, nil
+}
+
+// settleMoved looks for moves that kept the unique name: it is in the target, and no longer at the source.
+func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map[string]int, done []mail.Done) error {
+	finders := map[mail.Box]*finder{}
+	has := func(name mail.Box, key mail.Key) (bool, error) {
+		f := finders[name]
+		if f == nil {
+			b, err := s.box(name)
+			if errors.Is(err, store.ErrGone) {
+				return false, nil
+			}
+			if err != nil {
+				return false, err
+			}
+			f = s.finder(b)
+			if err := f.reload(ctx); err != nil {
+				return false, err
+			}
+			finders[name] = f
+		}
+		_, ok, err := f.find(ctx, key)
+		return ok, err
+	}
+	for i := range intents {
+		in := &intents[i]
+		if in.Kind != mail.IntentMove || in.From.Box == in.Box {
+			continue
+		}
+		there, err := has(in.Box, in.From.Key)
+		here := true
+		if err == nil && there {
+			here, err = has(in.From.Box, in.From.Key)
+		}
+		if err != nil {
+			return s.trouble(fmt.Sprintf("settle moves to %q", in.Box), err)
+		}
+		if there && !here {
+			done[i] = mail.Done{Box: in.Box, Key: in.From.Key}
+			delete(open, string(in.Token))
+		}
+	}
+	return nil
 }
 
 // settleIn looks for open tokens among the names of one mailbox.
