@@ -28,7 +28,7 @@ func (s *Store) walk(ctx context.Context) ([]folder, error) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		var subs []string
+		var subs, links []string
 		isBox := false
 		err := s.fs.Each(filepath.Join(s.c.Path, dir), func(name string, typ fs.FileMode) error {
 			switch {
@@ -37,8 +37,10 @@ func (s *Store) walk(ctx context.Context) ([]folder, error) {
 			case name == "new" || name == "tmp":
 			case dir == "." && name == s.c.control():
 			case dir != "." && (s.c.Layout != Nested || strings.HasPrefix(name, ".")):
-			case typ&fs.ModeDir != 0, typ&fs.ModeSymlink != 0:
+			case typ&fs.ModeDir != 0:
 				subs = append(subs, name)
+			case typ&fs.ModeSymlink != 0:
+				links = append(links, name)
 			}
 			return nil
 		})
@@ -51,7 +53,7 @@ func (s *Store) walk(ctx context.Context) ([]folder, error) {
 		if depth >= maxDepth {
 			return nil
 		}
-		for _, name := range subs {
+		for _, name := range append(subs, links...) { // a folder is known by its own name before a link to it
 			sub := filepath.Join(dir, name)
 			if !s.enter(sub, seen) {
 				continue
@@ -61,6 +63,9 @@ func (s *Store) walk(ctx context.Context) ([]folder, error) {
 			}
 		}
 		return nil
+	}
+	if st, err := s.fs.Stat(s.c.Path, true); err == nil {
+		seen[[2]uint64{st.Dev, st.Ino}] = true
 	}
 	err := visit(".", 0)
 	if errors.Is(err, fs.ErrNotExist) {
