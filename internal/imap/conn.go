@@ -38,7 +38,7 @@ func (c *idleConn) setReadDeadline() {
 	if c.waiting {
 		t = time.Now().Add(c.timeout)
 	}
-	_ = c.Conn.SetReadDeadline(t) // fails on a closed connection only, where Read fails too
+	_ = c.SetReadDeadline(t) // fails on a closed connection only, where Read fails too
 }
 
 func (c *idleConn) Read(p []byte) (int, error) {

@@ -308,7 +308,7 @@ func (d *Decoder) Section() (section []byte, partial bool, err error) {
 		if quoted {
 			end = endQuoted
 		}
-		if section, err = d.longToken(end); err != nil {
+		if _, err = d.longToken(end); err != nil {
 			return nil, false, err
 		}
 		b, err := d.Peek()
