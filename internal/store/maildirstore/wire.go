@@ -74,7 +74,9 @@ func (w *toLocal) finish() error {
 func copyLocal(to io.Writer, from io.Reader, size int64) (int64, error) {
 	buf := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
-	out := &gather{to: to}
+	joined := buffers.Get().(*[]byte)
+	defer buffers.Put(joined)
+	out := &gather{to: to, buf: (*joined)[:0]}
 	w := &toLocal{to: out}
 	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{from}, *buf)
 	if err == nil && n != size {
@@ -97,9 +99,6 @@ type gather struct {
 
 // Write implements io.Writer.
 func (g *gather) Write(p []byte) (int, error) {
-	if g.buf == nil {
-		g.buf = make([]byte, 0, chunk/2)
-	}
 	if len(g.buf)+len(p) > cap(g.buf) {
 		if err := g.flush(); err != nil {
 			return 0, err
