@@ -32,6 +32,7 @@ type Client struct {
 	utf8           atomic.Bool // UTF8=ACCEPT is enabled
 	authenticating atomic.Bool // continuation requests hold secrets
 	byeSeen        *Error      // of the reader
+	open           bool        // of the reader: a mailbox is selected
 	fetch          fetchReader // of the reader
 
 	mu       sync.Mutex

@@ -95,7 +95,10 @@ func (c *Client) fetchTarget() fetchSink {
 	f := &c.fetch
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, cmd := range c.inflight {
+	for i, cmd := range c.inflight {
+		if _, opens := cmd.op.(*selectOp); opens && i > 0 {
+			break // what comes before its turn is about the mailbox before
+		}
 		if op, ok := cmd.op.(fetchSink); ok && op.wantsFetch(f.msg.UID, f.got) {
 			return op
 		}

@@ -346,3 +346,43 @@ func TestVanishedZero(t *testing.T) {
 		t.Error(gone, later)
 	}
 }
+
+func TestSelectSwitches(t *testing.T) {
+	t.Parallel()
+	c := scripted(t, "QRESYNC", `
+		C: t1 SELECT "a" (CONDSTORE)
+		S: * 1 EXISTS
+		S: t1 OK
+		C: t2 SELECT "b" (QRESYNC (7 100))
+		S: * 9 EXISTS
+		S: * 1 FETCH (UID 1 FLAGS (old))
+		S: * VANISHED 8
+		S: * OK [CLOSED] a
+		S: * 5 EXISTS
+		S: * VANISHED (EARLIER) 9
+		S: * 2 FETCH (UID 4 FLAGS (new) MODSEQ (101))
+		S: t2 OK
+		C: t3 SELECT "c" (QRESYNC (7 100))
+		S: * 2 FETCH (UID 4 FLAGS (whose) MODSEQ (101))
+		S: t3 OK
+		C: t4 SELECT "d" (QRESYNC (7 100))
+		S: * 2 FETCH (UID 4 FLAGS (fine) MODSEQ (101))
+		S: t4 OK`)
+	wait(t, c.Select("a", imap.SelectOptions{Condstore: true}))
+	var flags []string
+	var gone imap.NumSet
+	o := imap.SelectOptions{
+		QResync:    &imap.QResync{UIDValidity: 7, ModSeq: 100},
+		OnFetch:    func(m imap.Message) { flags = append(flags, m.Flags...) },
+		OnVanished: func(s imap.NumSet, _ bool) { gone.AddSet(s) },
+	}
+	if s := wait(t, c.Select("b", o)); s.Exists != 5 || !slices.Equal(flags, []string{"new"}) || gone.String() != "9" {
+		t.Error(s, flags, gone)
+	}
+	if _, err := c.Select("c", o).Wait(ctxOf(t)); err == nil {
+		t.Error("changes of who knows which mailbox were taken")
+	}
+	if wait(t, c.Select("d", o)); !slices.Equal(flags, []string{"new", "fine"}) {
+		t.Error(flags)
+	}
+}

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
@@ -13,6 +14,9 @@ type selectOp struct {
 	readOnly   bool
 	onFetch    func(Message)
 	onVanished func(NumSet, bool)
+	c          *Client
+	closed     bool // CLOSED came: what follows is about the new mailbox
+	stray      int  // what came before it while another mailbox was open
 }
 
 // Select opens a mailbox (RFC 9051 sections 6.3.2 and 6.3.3, RFC 7162 sections 3.1.8 and 3.2.5). CONDSTORE and QRESYNC are
@@ -33,7 +37,7 @@ func (c *Client) Select(box string, o SelectOptions) *Call[Selected] {
 	case (o.Condstore || o.QResync != nil) && c.Has("CONDSTORE"):
 		l.raw(" (CONDSTORE)")
 	}
-	op := &selectOp{readOnly: o.ReadOnly, onFetch: o.OnFetch, onVanished: o.OnVanished}
+	op := &selectOp{readOnly: o.ReadOnly, onFetch: o.OnFetch, onVanished: o.OnVanished, c: c}
 	call := newCall(c, name, op, &op.val)
 	c.setSelected(box)
 	l.send(call.cmd)
@@ -52,8 +56,8 @@ func (c *Client) Unselect() *Call[Status] {
 	c.mu.Lock()
 	box := c.selected
 	c.mu.Unlock()
-	op := &statusOp{}
 	if c.Has("UNSELECT") {
+		op := &unselectOp{c: c}
 		call := newCall(c, "UNSELECT", op, &op.val)
 		c.newLine("UNSELECT").send(call.cmd)
 		return call
@@ -61,9 +65,23 @@ func (c *Client) Unselect() *Call[Status] {
 	if box == "" {
 		return ended(c, "UNSELECT", Status{}, nil)
 	}
+	op := &statusOp{}
 	call := newCall(c, "EXAMINE", op, &op.val)
 	c.newLine("EXAMINE ").mailbox(box).send(call.cmd)
 	return call
+}
+
+// unselectOp notes that no mailbox is open.
+type unselectOp struct {
+	statusOp
+	c *Client
+}
+
+func (o *unselectOp) finish(cmd *command, st Status, err error) error {
+	if err == nil {
+		o.c.open = false
+	}
+	return o.statusOp.finish(cmd, st, err)
 }
 
 func (o *selectOp) finish(_ *command, st Status, err error) error {
@@ -71,7 +89,21 @@ func (o *selectOp) finish(_ *command, st Status, err error) error {
 	if o.readOnly {
 		o.val.ReadOnly = true
 	}
+	if err == nil && o.stray > 0 && !o.closed {
+		err = fmt.Errorf("SELECT: %w", protocolError("changes without saying of which mailbox"))
+	}
+	o.c.open = err == nil
 	return err
+}
+
+// current says whether what the server says is about the new mailbox. While another one was open that is so only after the
+// code CLOSED (RFC 7162 section 3.2.11): flags of the old mailbox must not end up in the new one.
+func (o *selectOp) current() bool {
+	if o.c.open && !o.closed {
+		o.stray++
+		return false
+	}
+	return true
 }
 
 // code takes a response code.
@@ -95,11 +127,13 @@ func (o *selectOp) code(st Status) {
 		o.val.MailboxID = strings.Trim(st.Args, " ()")
 	case "UIDNOTSTICKY":
 		o.val.UIDNotSticky = true
+	case "CLOSED":
+		o.closed = true
 	}
 }
 
 func (o *selectOp) wantsFetch(uid uint32, got have) bool {
-	return o.onFetch != nil && uid != 0 && got&(haveFlags|haveModSeq) != 0
+	return o.onFetch != nil && uid != 0 && got&(haveFlags|haveModSeq) != 0 && o.current()
 }
 
 func (o *selectOp) takeFetch(m *Message, _ have) { o.onFetch(*m) }
@@ -107,10 +141,11 @@ func (o *selectOp) takeFetch(m *Message, _ have) { o.onFetch(*m) }
 func (o *selectOp) wantsVanished() bool { return o.onVanished != nil }
 
 func (o *selectOp) vanished(uids NumSet, earlier bool) bool {
-	if o.onVanished != nil {
-		o.onVanished(uids, earlier)
+	if o.onVanished == nil || (!earlier && !o.current()) {
+		return false
 	}
-	return o.onVanished != nil
+	o.onVanished(uids, earlier)
+	return true
 }
 
 // readFlags takes FLAGS.
