@@ -1,0 +1,48 @@
+package ui
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"mailtwin/internal/plan"
+)
+
+// AskDeletes asks whether deletions that are held back may be done after all. Anything but yes is no, and so is the end of ctx.
+func (u *UI) AskDeletes(ctx context.Context, in io.Reader, account string, held []plan.Held) bool {
+	defer u.Pause()()
+	for i, h := range held {
+		question := question(u.place(account, h.Box), h)
+		if i < len(held)-1 {
+			_, _ = fmt.Fprintf(u.err, "%s\n", question)
+			continue
+		}
+		if len(held) > 1 {
+			question += " All of these?"
+		}
+		_, _ = fmt.Fprintf(u.err, "%s [y/N] ", question)
+	}
+	return yes(ctx, in)
+}
+
+func question(place string, h plan.Held) string {
+	return fmt.Sprintf("delete %s in %s on the %s side (%s)?", count(h.Count, "message", "messages"), place, h.Side, Clean(h.Why))
+}
+
+// yes reads an answer. A read from a terminal cannot be interrupted; if the user gives up, the program ends and the read
+// with it.
+func yes(ctx context.Context, in io.Reader) bool {
+	answers := make(chan string, 1)
+	go func() {
+		line, _ := bufio.NewReader(in).ReadString('\n')
+		answers <- strings.ToLower(strings.TrimSpace(line))
+	}()
+	select {
+	case a := <-answers:
+		return a == "y" || a == "yes"
+	case <-ctx.Done():
+		return false
+	}
+}
