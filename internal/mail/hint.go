@@ -11,8 +11,8 @@ func (h hinted) Unwrap() error { return h.error }
 
 // WithHint attaches to an error the words that tell the user the cure; they are printed on a line of their own.
 func WithHint(err error, hint string) error {
-	if err == nil {
-		return nil
+	if err == nil || hint == "" {
+		return err
 	}
 	return hinted{err, hint}
 }
