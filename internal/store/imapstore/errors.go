@@ -1,0 +1,168 @@
+package imapstore
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"syscall"
+	"time"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/imap/wire"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// maxBackoff bounds how long a throttling server is waited for.
+const maxBackoff = 30 * time.Second
+
+var (
+	errNoHello  = errors.New("the store was not opened")
+	errNoEpoch  = errors.New("the server tells no UIDVALIDITY")
+	errNoUIDs   = errors.New("the server does not keep UIDs")
+	errStopped  = errors.New("stopped")
+	errReadOnly = fmt.Errorf("%w by configuration", store.ErrReadOnly)
+)
+
+// own is an error of the caller's function. It says nothing of the connection.
+type own struct{ error }
+
+func (o own) Unwrap() error { return o.error }
+
+// decided are the errors that need no further translation.
+var decided = []error{
+	store.ErrUnreachable, store.ErrLogin, store.ErrGone, store.ErrEpoch, store.ErrReadOnly, store.ErrNotEmpty,
+	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errClosed,
+}
+
+// refusal returns the server's NO or BAD in an error, nil if it has none.
+func refusal(err error) *imap.Error {
+	var e *imap.Error
+	if errors.As(err, &e) && e.Kind != "BYE" {
+		return e
+	}
+	return nil
+}
+
+// broken reports whether a connection cannot be used after an error: all that is neither a refusal nor ours.
+func broken(err error) bool {
+	var o own
+	if err == nil || errors.As(err, &o) || refusal(err) != nil {
+		return false
+	}
+	for _, d := range decided {
+		if errors.Is(err, d) {
+			return false
+		}
+	}
+	return true
+}
+
+// fault translates an error of the client for the engine.
+func (s *Store) fault(ctx context.Context, err error) error {
+	var o own
+	var auth *imap.AuthError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		if errors.Is(err, ctx.Err()) {
+			return err
+		}
+		return fmt.Errorf("%w: %w", ctx.Err(), err)
+	case errors.As(err, &o):
+		return o.error
+	case errors.As(err, &auth):
+		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrLogin, err), loginHint(auth))
+	case !broken(err):
+		return err
+	}
+	var syntax *wire.SyntaxError
+	var limit *wire.LimitError
+	if errors.Is(err, imap.ErrNoAnswer) || errors.As(err, &syntax) || errors.As(err, &limit) {
+		return err
+	}
+	return mail.WithHint(fmt.Errorf("%w: %w", store.ErrUnreachable, err), s.networkHint(err))
+}
+
+func loginHint(e *imap.AuthError) string {
+	if e.Err != nil && e.Err.Hint != "" {
+		return e.Err.Hint
+	}
+	return "check user name and password; many providers want an app password instead of the usual one"
+}
+
+// networkHint says what may help when the server cannot be reached.
+func (s *Store) networkHint(err error) string {
+	var (
+		name    x509.HostnameError
+		unknown x509.UnknownAuthorityError
+		invalid x509.CertificateInvalidError
+		record  tls.RecordHeaderError
+		dns     *net.DNSError
+	)
+	switch {
+	case errors.As(err, &name):
+		return fmt.Sprintf("the certificate is not for %s: check the host name", s.host)
+	case errors.As(err, &unknown):
+		return "no authority known here signed the server's certificate: check the host, or add the authority"
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate has expired, or this computer's clock is wrong"
+	case errors.As(err, &record):
+		return "the server does not speak TLS on this port: 993 is for TLS, 143 for STARTTLS"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fmt.Sprintf("there is no host %s: check its name", s.host)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "nothing listens there: check host and port; IMAP over TLS is port 993"
+	case errors.Is(err, imap.ErrTimeout), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+		return "the connection was lost; the next run goes on where this one stopped"
+	}
+	return ""
+}
+
+// read runs fn on a connection, which must not change anything. If the connection turns out to be broken it runs fn once
+// more on a new one, and once more when a server that throttles has had its pause.
+func (s *Store) read(ctx context.Context, box mail.Box, fn func(*conn) error) error {
+	for try := 0; ; try++ {
+		c, err := s.lease(ctx, box)
+		if err != nil {
+			return s.fault(ctx, err)
+		}
+		err = fn(c)
+		s.release(c, err)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || try > 0 || !s.again(ctx, err) {
+			return s.fault(ctx, err)
+		}
+	}
+}
+
+// again reports whether a read that failed is worth another try, after waiting as long as it takes.
+func (s *Store) again(ctx context.Context, err error) bool {
+	var auth *imap.AuthError
+	if errors.As(err, &auth) {
+		return false
+	}
+	var e *imap.Error
+	if errors.As(err, &e) && e.Temporary() {
+		return pause(ctx, min(max(e.Backoff(), time.Second), maxBackoff)) == nil
+	}
+	return broken(err)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,165 @@
+package imapstore
+
+import (
+	"context"
+	"fmt"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// enter opens a mailbox on a connection, whatever was open there before. It does not look at the epoch.
+func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectOptions) error {
+	name, err := s.nameOf(box)
+	if err != nil {
+		return fmt.Errorf("%w: %w", store.ErrGone, err) // no mailbox can have this name
+	}
+	o.ReadOnly = s.cfg.ReadOnly
+	o.Condstore = c.condstor && !c.qresync
+	c.box = ""
+	c.mu.Lock()
+	c.exists, c.moved = 0, false
+	c.mu.Unlock()
+	sel, err := c.client.Select(name, o).Wait(ctx)
+	if err != nil {
+		return s.absent(ctx, c, name, err)
+	}
+	switch {
+	case sel.UIDValidity == 0:
+		return errNoEpoch
+	case sel.UIDNotSticky:
+		return errNoUIDs
+	}
+	if !c.condstor {
+		sel.HighestModSeq = 0
+	}
+	c.box, c.sel, c.writable = box, sel, !sel.ReadOnly && !s.cfg.ReadOnly
+	c.mu.Lock()
+	c.exists, c.moved = int64(sel.Exists), false
+	c.mu.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nexts[box] = sel.UIDNext
+	if c.writable {
+		s.holding[box] = storable(sel.PermanentFlags)
+	}
+	return nil
+}
+
+// absent makes a refusal ErrGone if there is no such mailbox. Not every server says so with a code.
+func (s *Store) absent(ctx context.Context, c *conn, name string, err error) error {
+	e := refusal(err)
+	switch {
+	case e == nil:
+		return err
+	case e.Code == "NONEXISTENT" || e.Code == "TRYCREATE":
+		return fmt.Errorf("%w: %w", store.ErrGone, err)
+	case e.Temporary() || e.Kind != "NO":
+		return err
+	}
+	if there, lerr := s.exists(ctx, c, name); lerr != nil || there {
+		return err
+	}
+	return fmt.Errorf("%w: %w", store.ErrGone, err)
+}
+
+// exists asks whether a mailbox is there.
+func (s *Store) exists(ctx context.Context, c *conn, name string) (bool, error) {
+	there := false
+	_, err := c.client.List("", name, imap.ListOptions{}, func(it imap.ListItem) {
+		there = there || it.Name == name && !notThere(it.Attrs) // wildcards in the name may bring others
+	}).Wait(ctx)
+	return there, err
+}
+
+// check compares the epoch of the open mailbox with the one that this session saw first, or in its last view.
+func (s *Store) check(c *conn) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	seen, ok := s.epochs[c.box]
+	if !ok {
+		s.epochs[c.box] = c.sel.UIDValidity
+		return nil
+	}
+	if seen != c.sel.UIDValidity {
+		return fmt.Errorf("%w: UIDVALIDITY is %d, was %d", store.ErrEpoch, c.sel.UIDValidity, seen)
+	}
+	return nil
+}
+
+// visit makes sure that a connection has a mailbox open for reading, with the messages of now.
+func (s *Store) visit(ctx context.Context, c *conn, box mail.Box) error {
+	if c.box == box && s.check(c) == nil {
+		// Goes along with the next command: UIDs that other connections added count only from here on.
+		_ = c.client.Noop()
+		return nil
+	}
+	if err := s.enter(ctx, c, box, imap.SelectOptions{}); err != nil {
+		return err
+	}
+	return s.check(c)
+}
+
+// change runs an effect on a mailbox that is open for writing, in the epoch that was seen. The effect is never repeated;
+// opening the mailbox is, if the connection has died at rest.
+func (s *Store) change(ctx context.Context, box mail.Box, fn func(*conn) error) error {
+	if s.cfg.ReadOnly {
+		return errReadOnly
+	}
+	for try := 0; ; try++ {
+		c, err := s.lease(ctx, box)
+		if err != nil {
+			return s.fault(ctx, err)
+		}
+		err = s.visit(ctx, c, box)
+		if err != nil && try == 0 && ctx.Err() == nil && s.again(ctx, err) {
+			s.release(c, err)
+			continue
+		}
+		if err == nil && !c.writable {
+			err = store.ErrReadOnly
+		}
+		if err == nil {
+			err = fn(c)
+		}
+		s.release(c, err)
+		return s.fault(ctx, err)
+	}
+}
+
+// holds returns what the mailbox can hold, as far as it is known.
+func (s *Store) holds(box mail.Box) (mail.Storable, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st, ok := s.holding[box]
+	return st, ok
+}
+
+// flagNames returns the flags to send, and those that the mailbox cannot hold or IMAP cannot write.
+func flagNames(st mail.Storable, f mail.Flags) (names []string, lacks mail.Flags) {
+	lacks = st.Lacks(f)
+	var odd []string
+	for _, w := range f.Words() {
+		if !isAtom(w) {
+			odd = append(odd, w)
+		}
+	}
+	if len(odd) > 0 {
+		lacks = lacks.Union(mail.Flags{Keywords: mail.Keywords(odd...)})
+	}
+	return f.Minus(lacks).Names(), lacks
+}
+
+// isAtom reports whether a keyword can be written (RFC 9051 section 9, flag-keyword).
+func isAtom(w string) bool {
+	for i := range len(w) {
+		switch c := w[i]; {
+		case c <= ' ' || c >= 0x7f:
+			return false
+		case c == '(' || c == ')' || c == '{' || c == '%' || c == '*' || c == '"' || c == '\\' || c == ']':
+			return false
+		}
+	}
+	return w != ""
+}

@@ -1,0 +1,176 @@
+package imapstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// Prepare implements store.Store: what is to come has a UID at or above the UIDNEXT of now, or of earlier in this session.
+func (s *Store) Prepare(ctx context.Context, box mail.Box, entries []mail.Entry) ([]mail.Token, error) {
+	s.mu.Lock()
+	validity, next := s.epochs[box], s.nexts[box]
+	s.mu.Unlock()
+	if validity == 0 || next == 0 {
+		err := s.read(ctx, box, func(c *conn) error {
+			name, err := s.nameOf(box)
+			if err != nil {
+				return fmt.Errorf("%w: %w", store.ErrGone, err)
+			}
+			st, err := c.client.Status(name, "UIDVALIDITY", "UIDNEXT").Wait(ctx)
+			if err != nil {
+				return s.absent(ctx, c, name, err)
+			}
+			if st.UIDValidity == 0 || validity != 0 && st.UIDValidity != validity {
+				return store.ErrEpoch
+			}
+			validity, next = st.UIDValidity, st.UIDNext
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("prepare mailbox %q: %w", box, err)
+		}
+		s.mu.Lock()
+		s.epochs[box], s.nexts[box] = validity, next
+		s.mu.Unlock()
+	}
+	tokens := make([]mail.Token, len(entries))
+	for i := range tokens {
+		tokens[i] = token(validity, next)
+	}
+	return tokens, nil
+}
+
+// Bounds of one APPEND with several messages (RFC 3502).
+const (
+	maxTogether = 128
+	maxBytes    = 8 << 20
+)
+
+// putter uploads one batch.
+type putter struct {
+	s       *Store
+	c       *conn
+	name    string
+	intents []mail.Intent
+	holds   mail.Storable
+	done    []mail.Done
+	single  bool // one message for each command
+	skip    []bool
+
+	open  *imap.Appender
+	group []int // in open
+	bytes int64
+	sent  []sentGroup
+}
+
+// sentGroup is one APPEND under way.
+type sentGroup struct {
+	call  *imap.Call[imap.AppendResult]
+	group []int
+}
+
+// Put implements store.Store: with MULTIAPPEND several messages in one command, else pipelined commands. When a command with
+// several messages is refused, all that it did not say a UID for are sent once more, one by one.
+func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bodies store.Bodies) ([]mail.Done, error) {
+	p := &putter{s: s, intents: intents, holds: mail.AnyFlags, done: make([]mail.Done, len(intents)), skip: make([]bool, len(intents))}
+	if st, ok := s.holds(box); ok {
+		p.holds = st
+	}
+	err := s.effect(ctx, box, func(c *conn) (err error) {
+		if p.name, err = s.nameOf(box); err != nil {
+			return fmt.Errorf("%w: %w", store.ErrGone, err)
+		}
+		p.c = c
+		again, err := p.pass(ctx, bodies)
+		if err == nil && again {
+			p.single = true
+			_, err = p.pass(ctx, bodies)
+		}
+		if e := refusal(err); e != nil && (e.Code == "TRYCREATE" || e.Code == "NONEXISTENT") {
+			err = fmt.Errorf("%w: %w", store.ErrGone, err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("put messages into %q: %w", box, err)
+	}
+	return p.done, nil
+}
+
+// pass sends all messages that are not done. again says that a command with several messages was refused.
+func (p *putter) pass(ctx context.Context, bodies store.Bodies) (again bool, err error) {
+	err = bodies(ctx, func(i int, e mail.Entry, b mail.Body) error {
+		if p.skip[i] {
+			return nil
+		}
+		return p.add(ctx, i, e, b)
+	})
+	p.finish()
+	for _, g := range p.sent {
+		res, gerr := g.call.Wait(ctx)
+		switch e := refusal(gerr); {
+		case gerr == nil:
+			p.landed(g, res)
+		case e == nil || e.Temporary() || e.Code == "TRYCREATE" || e.Code == "NONEXISTENT":
+			err = errors.Join(err, gerr)
+		case len(g.group) > 1:
+			again = true
+		default:
+			p.done[g.group[0]].Err = fmt.Errorf("%w: %w", store.ErrRefused, gerr)
+			p.skip[g.group[0]] = true
+		}
+	}
+	p.sent = nil
+	return again, err
+}
+
+// add sends one message. What the server refuses shows when its command ends.
+func (p *putter) add(ctx context.Context, i int, e mail.Entry, b mail.Body) error {
+	if p.open != nil && (len(p.group) == maxTogether || p.bytes > 0 && p.bytes+b.Size > maxBytes) {
+		p.finish()
+	}
+	if p.open == nil {
+		p.open = p.c.client.Append(p.name)
+	}
+	flags, lacks := flagNames(p.holds, e.Flags)
+	p.done[i] = mail.Done{Lacks: lacks}
+	m := imap.AppendMessage{Flags: flags, Size: b.Size, Body: b.Reader}
+	if e.Ident.Date != 0 {
+		m.Date = time.Unix(e.Ident.Date, 0)
+	}
+	p.group, p.bytes = append(p.group, i), p.bytes+b.Size
+	err := p.open.Add(ctx, m)
+	if err != nil && refusal(err) == nil {
+		p.finish()
+		return err
+	}
+	if err != nil || p.single || !p.open.Multi() {
+		p.finish()
+	}
+	return nil
+}
+
+func (p *putter) finish() {
+	if p.open != nil {
+		p.sent = append(p.sent, sentGroup{p.open.Finish(), p.group})
+		p.open, p.group, p.bytes = nil, nil, 0
+	}
+}
+
+// landed takes the UIDs of one command, if they can be believed (rule 7).
+func (p *putter) landed(g sentGroup, res imap.AppendResult) {
+	believed := res.Has && len(res.UIDs) == len(g.group)
+	for k, i := range g.group {
+		p.skip[i] = true
+		validity, next, ok := parseToken(p.intents[i].Token)
+		if believed && ok && res.UIDValidity == validity && res.UIDs[k] >= next {
+			p.done[i].Key = mail.UIDKey(res.UIDs[k])
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package imapstore
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+)
+
+var digesters = sync.Pool{New: func() any { return mail.NewDigester() }}
+
+// idHeader are the header fields that identify a message, and those that are no part of its content.
+var idHeader = append([]string{"MESSAGE-ID"}, mail.AddedHeaders()...)
+
+func idItems(full bool) imap.FetchItems {
+	it := imap.FetchItems{InternalDate: true, EmailID: true, GmailMsgID: true, Body: full, Size: !full}
+	if !full {
+		it.Header = idHeader
+	}
+	return it
+}
+
+// identOf makes an identity of an answer to idItems.
+func identOf(m *imap.Message) (mail.Ident, error) {
+	d := digesters.Get().(*mail.Digester)
+	defer digesters.Put(d)
+	d.Reset()
+	var id mail.Ident
+	if m.HasBody {
+		if _, err := io.Copy(d, m.Body); err != nil {
+			return id, err
+		}
+		id = d.Ident()
+	} else {
+		_, _ = d.Write(m.Header)
+		id.MessageID = d.Ident().MessageID
+		if m.HasSize && m.Size > 0 {
+			id.Size = m.Size - addedSize(m.Header)
+		}
+	}
+	if !m.InternalDate.IsZero() {
+		id.Date = m.InternalDate.Unix()
+	}
+	id.Stable = stableID(m)
+	return id, nil
+}
+
+// addedSize is the length of the fields that are no part of the content.
+func addedSize(header []byte) (size int64) {
+	added := false
+	for line := range bytes.Lines(header) {
+		if line[0] != ' ' && line[0] != '\t' {
+			name, _, _ := bytes.Cut(line, []byte(":"))
+			added = false
+			for _, a := range mail.AddedHeaders() {
+				added = added || bytes.EqualFold(bytes.TrimSpace(name), []byte(a))
+			}
+		}
+		if added {
+			size += int64(len(line))
+		}
+	}
+	return size
+}
+
+// Identify implements store.Store.
+func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, full bool, fn func(mail.Key, mail.Ident) error) error {
+	told := imap.NumSet{}
+	err := s.read(ctx, box, func(c *conn) error {
+		if err := s.visit(ctx, c, box); err != nil {
+			return err
+		}
+		return fetchAll(ctx, c, setOf(keys), idItems(full), func(m *imap.Message) error {
+			if told.Contains(m.UID) || full && !m.HasBody {
+				return nil // told before the connection broke; or a message without body, which is none
+			}
+			id, err := identOf(m)
+			if err != nil {
+				return err // of the connection
+			}
+			told.Add(m.UID)
+			if err := fn(mail.UIDKey(m.UID), id); err != nil {
+				return own{err}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("identify messages of %q: %w", box, err)
+	}
+	return nil
+}
+
+// fetchAll fetches a set in pieces that servers take, all in one flight.
+func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	var calls []*imap.Call[imap.Status]
+	var failed error
+	for _, part := range set.Split(maxSet) {
+		calls = append(calls, c.client.UIDFetch(part, items, imap.FetchOptions{}, func(m *imap.Message) error {
+			if failed != nil {
+				return failed
+			}
+			failed = fn(m)
+			return failed
+		}))
+	}
+	var first error
+	for _, call := range calls {
+		if _, err := call.Wait(ctx); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// Fetch implements store.Store.
+func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
+	told := imap.NumSet{}
+	err := s.read(ctx, box, func(c *conn) error {
+		if err := s.visit(ctx, c, box); err != nil {
+			return err
+		}
+		set := setOf(keys)
+		if !told.Empty() {
+			set = without(set, told)
+		}
+		items := imap.FetchItems{Flags: true, InternalDate: true, Body: true}
+		return fetchAll(ctx, c, set, items, func(m *imap.Message) error {
+			if !m.HasBody || told.Contains(m.UID) {
+				return nil
+			}
+			e := mail.Entry{Key: mail.UIDKey(m.UID), Flags: mail.ParseFlags(m.Flags)}
+			if !m.InternalDate.IsZero() {
+				e.Ident.Date = m.InternalDate.Unix()
+			}
+			told.Add(m.UID)
+			if err := fn(e, mail.Body{Size: m.BodySize, Reader: m.Body}); err != nil {
+				return own{err}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("fetch messages of %q: %w", box, err)
+	}
+	return nil
+}
+
+func without(set, less imap.NumSet) imap.NumSet {
+	var rest imap.NumSet
+	for uid := range set.All() {
+		if !less.Contains(uid) {
+			rest.Add(uid)
+		}
+	}
+	return rest
+}

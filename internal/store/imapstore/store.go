@@ -1,0 +1,106 @@
+// Package imapstore is an IMAP account as a synchroniser wants it: it implements store.Store on top of the client in
+// internal/imap, with the extensions that the server offers and correctly without them. Start with [New].
+package imapstore
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// Expunge says what may be done to remove messages from a server without UIDPLUS (RFC 4315).
+const (
+	ExpungeUID   = "uid"   // UID EXPUNGE or nothing: messages are only marked
+	ExpungePlain = "plain" // EXPUNGE too, when the messages marked as deleted are exactly those to be removed
+)
+
+const (
+	defaultConnections = 3
+	defaultWait        = 2 * time.Second
+)
+
+// Config says which account it is and how to treat it.
+type Config struct {
+	Client      imap.Config
+	Credentials imap.Credentials
+	Connections int              // at most; opened on demand, reused; default 3
+	ReadOnly    bool             // nothing is changed: mailboxes are opened with EXAMINE, effects are refused
+	Expunge     string           // ExpungeUID (default) or ExpungePlain
+	DeleteTo    mail.Box         // where deleted messages are moved to; "": they are deleted for good
+	Mask        []string         // capabilities to pretend absent
+	Name        string           // the account's name for people; default: the host
+	Now         func() time.Time // default time.Now
+	Wait        time.Duration    // pause between the two looks of Settle; default 2 s
+}
+
+// Store is an IMAP account. Its methods may be called from several goroutines; functions given to Fetch, Identify and
+// Put must not call the same store again, since they run while one of its connections is in use.
+type Store struct {
+	cfg   Config
+	host  string
+	slots chan struct{} // one for each connection that may be in use
+
+	mu      sync.Mutex
+	idle    []*conn // the one used last comes last
+	open    map[*conn]struct{}
+	past    store.Counts // of connections that are closed
+	closed  bool
+	opened  bool // Hello succeeded
+	hint    hint
+	space   space
+	names   map[mail.Box]string        // as the server spells them, learned from its list
+	epochs  map[mail.Box]uint32        // seen in this session, see check
+	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
+	holding map[mail.Box]mail.Storable // learned from SELECT
+	listed  *listing                   // asked for by Hello, for the first Boxes
+}
+
+var (
+	_ store.Store   = (*Store)(nil)
+	_ store.Counted = (*Store)(nil)
+)
+
+// New returns the store of an account. It connects in Hello.
+func New(cfg Config) *Store {
+	if cfg.Connections <= 0 {
+		cfg.Connections = defaultConnections
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Wait <= 0 {
+		cfg.Wait = defaultWait
+	}
+	host := hostOf(cfg.Client)
+	if cfg.Name == "" {
+		cfg.Name = host
+	}
+	return &Store{
+		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
+		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
+	}
+}
+
+// SetRoot implements store.Store: an IMAP account has no marker.
+func (s *Store) SetRoot(context.Context, string, int64) error { return nil }
+
+// Counts implements store.Counted: what all connections together sent and received.
+func (s *Store) Counts() store.Counts {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum := s.past
+	for c := range s.open {
+		add(&sum, c.client.Stats())
+	}
+	return sum
+}
+
+func add(sum *store.Counts, st imap.Stats) {
+	sum.BytesIn += st.BytesIn
+	sum.BytesOut += st.BytesOut
+	sum.RoundTrips += st.RoundTrips
+}

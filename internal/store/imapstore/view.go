@@ -1,0 +1,308 @@
+package imapstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+)
+
+// seen collects what FETCH tells of messages, compactly: flags are stored once for each distinct set.
+type seen struct {
+	uids   []uint32
+	flags  []uint32 // index in table
+	stable []string // nil where the server has no stable ids
+	table  []mail.Flags
+	index  map[mail.Flags]uint32
+	sorted bool
+}
+
+func (v *seen) add(m *imap.Message) {
+	f := mail.ParseFlags(m.Flags)
+	i, ok := v.index[f]
+	if !ok {
+		if v.index == nil {
+			v.index = map[mail.Flags]uint32{}
+		}
+		i = uint32(len(v.table)) //nolint:gosec // at most one for each message
+		v.index[f] = i
+		v.table = append(v.table, f)
+	}
+	if n := len(v.uids); n > 0 && v.uids[n-1] >= m.UID {
+		v.sorted = false
+	} else if n == 0 {
+		v.sorted = true
+	}
+	v.uids = append(v.uids, m.UID)
+	v.flags = append(v.flags, i)
+	id := stableID(m)
+	if id != "" || v.stable != nil {
+		for len(v.stable) < len(v.uids)-1 {
+			v.stable = append(v.stable, "")
+		}
+		v.stable = append(v.stable, id)
+	}
+}
+
+// stableID returns the server's own id of a message (RFC 8474, or Gmail's), with its kind.
+func stableID(m *imap.Message) string {
+	switch {
+	case m.EmailID != "":
+		return "emailid:" + m.EmailID
+	case m.GmailMsgID != "":
+		return "gmail:" + m.GmailMsgID
+	}
+	return ""
+}
+
+// order sorts by UID. Of several reports of one message the last counts.
+func (v *seen) order() {
+	if v.sorted || len(v.uids) == 0 {
+		return
+	}
+	at := make([]int, len(v.uids))
+	for i := range at {
+		at[i] = i
+	}
+	slices.SortStableFunc(at, func(a, b int) int { return int(v.uids[a]) - int(v.uids[b]) })
+	w := seen{table: v.table, index: v.index, sorted: true}
+	for k, i := range at {
+		if k+1 < len(at) && v.uids[at[k+1]] == v.uids[i] {
+			continue
+		}
+		w.uids, w.flags = append(w.uids, v.uids[i]), append(w.flags, v.flags[i])
+		if v.stable != nil {
+			w.stable = append(w.stable, v.stable[i])
+		}
+	}
+	*v = w
+}
+
+// drop removes messages that are gone again.
+func (v *seen) drop(gone imap.NumSet) {
+	if gone.Empty() {
+		return
+	}
+	kept := 0
+	for i, uid := range v.uids {
+		if gone.Contains(uid) {
+			continue
+		}
+		v.uids[kept], v.flags[kept] = uid, v.flags[i]
+		if v.stable != nil {
+			v.stable[kept] = v.stable[i]
+		}
+		kept++
+	}
+	v.uids, v.flags = v.uids[:kept], v.flags[:kept]
+	if v.stable != nil {
+		v.stable = v.stable[:kept]
+	}
+}
+
+func (v *seen) all(ctx context.Context) iter.Seq2[mail.Entry, error] {
+	return func(yield func(mail.Entry, error) bool) {
+		for i, uid := range v.uids {
+			if i%1024 == 0 && ctx.Err() != nil {
+				yield(mail.Entry{}, ctx.Err())
+				return
+			}
+			e := mail.Entry{Key: mail.UIDKey(uid), Flags: v.table[v.flags[i]]}
+			if v.stable != nil {
+				e.Ident.Stable = v.stable[i]
+			}
+			if !yield(e, nil) {
+				return
+			}
+		}
+	}
+}
+
+// viewer takes one view.
+type viewer struct {
+	s     *Store
+	c     *conn
+	box   mail.Box
+	old   state
+	since bool // old is of use
+	seen  seen
+	gone  imap.NumSet
+}
+
+// View implements store.Store. It shows a Delta where QRESYNC or CONDSTORE (RFC 7162) tell what changed since the mark, else all
+// messages.
+func (s *Store) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.View, error) {
+	var view mail.View
+	err := s.read(ctx, box, func(c *conn) (err error) {
+		v := &viewer{s: s, c: c, box: box}
+		v.old, v.since = parseMark(since)
+		view, err = v.take(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("view mailbox %q: %w", box, err)
+	}
+	return view, nil
+}
+
+func (v *viewer) take(ctx context.Context) (mail.View, error) {
+	o := imap.SelectOptions{}
+	if v.since && v.c.qresync {
+		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
+		o.OnFetch = func(m imap.Message) { v.seen.add(&m) }
+		o.OnVanished = func(set imap.NumSet, _ bool) { v.gone.AddSet(set) }
+	}
+	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
+		return nil, err
+	}
+	sel := v.c.sel
+	v.s.mu.Lock()
+	v.s.epochs[v.box] = sel.UIDValidity
+	v.s.mu.Unlock()
+	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
+	switch {
+	case !v.since || !now.follows(v.old) || now.modseq == 0:
+	case v.c.qresync:
+		v.seen.order()
+		v.seen.drop(v.gone)
+		return v.delta(ctx, now), nil
+	case v.c.condstor:
+		if view, err := v.condstore(ctx, now); view != nil || err != nil {
+			return view, err
+		}
+	}
+	v.seen, v.gone = seen{}, imap.NumSet{}
+	return v.whole(ctx, now)
+}
+
+func (v *viewer) head(now state) mail.Head {
+	h := mail.Head{Box: v.box, Epoch: epoch(now.validity), Storable: mail.AnyFlags, ReadOnly: !v.c.writable && !v.s.cfg.ReadOnly}
+	if st, ok := v.s.holds(v.box); ok {
+		h.Storable = st
+	}
+	h.Total, _ = v.c.total()
+	mark := now.mark()
+	h.End = func() (mail.Mark, error) { return mark, nil }
+	return h
+}
+
+// delta is what QRESYNC told.
+func (v *viewer) delta(ctx context.Context, now state) mail.View {
+	gone := v.gone
+	return mail.Delta{Head: v.head(now), Changed: v.seen.all(ctx), Gone: func(yield func(mail.Key, error) bool) {
+		for uid := range gone.All() {
+			if ctx.Err() != nil {
+				yield("", ctx.Err())
+				return
+			}
+			if !yield(mail.UIDKey(uid), nil) {
+				return
+			}
+		}
+	}}
+}
+
+// condstore asks what changed; nil if messages were expunged too: CONDSTORE does not tell which.
+func (v *viewer) condstore(ctx context.Context, now state) (mail.View, error) {
+	call := v.c.client.UIDFetch(imap.NumRange(1, maxUID), v.items(), imap.FetchOptions{ChangedSince: v.old.modseq}, v.take1)
+	if _, err := call.Wait(ctx); err != nil {
+		return nil, err
+	}
+	v.seen.order()
+	arrived := 0
+	for _, uid := range v.seen.uids {
+		if uid >= v.old.next {
+			arrived++
+		}
+	}
+	total, _ := v.c.total()
+	if int(v.old.messages)+arrived != total {
+		return nil, nil
+	}
+	return v.delta(ctx, now), nil
+}
+
+const maxUID = 1<<32 - 1
+
+func (v *viewer) take1(m *imap.Message) error {
+	if m.HasFlags {
+		v.seen.add(m)
+	}
+	return nil
+}
+
+func (v *viewer) items() imap.FetchItems {
+	return imap.FetchItems{Flags: true, EmailID: v.c.has("OBJECTID"), GmailMsgID: v.c.has("X-GM-EXT-1")}
+}
+
+// whole lists all messages. A list that does not agree with EXISTS shows only a part: what it lacks is not gone (rule 10).
+func (v *viewer) whole(ctx context.Context, now state) (mail.View, error) {
+	if total, _ := v.c.total(); total > 0 {
+		st, err := v.c.client.UIDFetch(imap.NumRange(1, maxUID), v.items(), imap.FetchOptions{}, v.take1).Wait(ctx)
+		if err != nil {
+			return nil, err
+		}
+		v.seen.order()
+		if err := v.complete(ctx, st); err != nil {
+			return nil, err
+		}
+	}
+	return mail.Whole{Head: v.head(now), All: v.seen.all(ctx)}, nil
+}
+
+// complete makes sure that the list has every message of the mailbox.
+func (v *viewer) complete(ctx context.Context, st imap.Status) error {
+	total, _ := v.c.total()
+	if len(v.seen.uids) == total && st.Code != "MESSAGELIMIT" {
+		return nil
+	}
+	found, err := v.c.client.UIDSearch("ALL", imap.SearchOptions{}).Wait(ctx)
+	if err != nil {
+		return err
+	}
+	total, _ = v.c.total()
+	if found.All.Len() != total || found.Status.Code == "MESSAGELIMIT" {
+		return fmt.Errorf("the server shows %d of %d messages", found.All.Len(), total)
+	}
+	var lacking, gone imap.NumSet
+	have := imap.NumSet{}
+	for _, uid := range v.seen.uids {
+		have.Add(uid)
+		if !found.All.Contains(uid) {
+			gone.Add(uid)
+		}
+	}
+	for uid := range found.All.All() {
+		if !have.Contains(uid) {
+			lacking.Add(uid)
+		}
+	}
+	v.seen.drop(gone)
+	for _, set := range lacking.Split(maxSet) {
+		if _, err := v.c.client.UIDFetch(set, v.items(), imap.FetchOptions{}, v.take1).Wait(ctx); err != nil {
+			return err
+		}
+	}
+	v.seen.order()
+	if total, _ = v.c.total(); len(v.seen.uids) != total {
+		return fmt.Errorf("the server shows %d of %d messages", len(v.seen.uids), total)
+	}
+	return nil
+}
+
+// maxSet is the length of a set in one command, in octets; servers take lines of 8,000 and more.
+const maxSet = 7000
+
+// setOf turns keys into a set; keys that are no UIDs are of no message.
+func setOf(keys []mail.Key) imap.NumSet {
+	var set imap.NumSet
+	for _, k := range keys {
+		if uid, ok := k.UID(); ok && uid != 0 {
+			set.Add(uid)
+		}
+	}
+	return set
+}
