@@ -70,9 +70,6 @@ func (cmd *command) await(ctx context.Context) {
 	}
 	c := cmd.client
 	c.flush(ctx)
-	if cmd.ended() {
-		return
-	}
 	if c.unwaited.Swap(false) {
 		c.roundTrips.Add(1)
 	}

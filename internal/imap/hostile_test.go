@@ -16,7 +16,7 @@ import (
 	"mailtwin/internal/imap/wire"
 )
 
-// serve returns a client of a server that greets and then runs fn once it has read something.
+// serve returns a client of a server that greets and runs fn once the client has sent something.
 func serve(t testing.TB, cfg imap.Config, greeting string, fn func(conn net.Conn)) *imap.Client {
 	t.Helper()
 	client, server := net.Pipe()
@@ -25,6 +25,7 @@ func serve(t testing.TB, cfg imap.Config, greeting string, fn func(conn net.Conn
 		defer close(done)
 		defer func() { _ = server.Close() }()
 		_, _ = io.WriteString(server, greeting)
+		_, _ = server.Read(make([]byte, 1))
 		go func() { _, _ = io.Copy(io.Discard, server) }()
 		fn(server)
 	}()
@@ -131,14 +132,13 @@ func TestMemoryIsBounded(t *testing.T) { // not parallel: it measures memory
 func TestIdleDeadline(t *testing.T) {
 	t.Parallel()
 	c := serve(t, imap.Config{Timeout: 200 * time.Millisecond}, "* OK hi\r\n", func(conn net.Conn) {
-		time.Sleep(400 * time.Millisecond) // nothing is due yet
 		for _, b := range []byte("* OK slow\r\nt1 OK\r\n") {
 			time.Sleep(20 * time.Millisecond) // much slower in all than the timeout
 			_, _ = conn.Write([]byte{b})
 		}
 		<-t.Context().Done()
 	})
-	time.Sleep(400 * time.Millisecond)
+	time.Sleep(400 * time.Millisecond) // nothing is due yet
 	wait(t, c.Noop())
 	start := time.Now()
 	_, err := c.Noop().Wait(ctxOf(t))
@@ -291,4 +291,24 @@ func FuzzReader(f *testing.F) {
 		_ = c.Close()
 		<-c.Done()
 	})
+}
+
+func TestSpoolFails(t *testing.T) { // not parallel: it changes the environment
+	t.Setenv("TMPDIR", t.TempDir()+"/missing")
+	c := scripted(t, "", `
+		C: t1 UID FETCH 1:2 (UID FLAGS BODY.PEEK[])
+		S: * 1 FETCH (BODY[] {70000}
+		S- "`+strings.Repeat("x", 70000)+` FLAGS () UID 1)\r\n"
+		S: * 2 FETCH (UID 2 FLAGS () BODY[] "x")
+		S: t1 OK
+		C: t2 NOOP
+		S: t2 OK`)
+	_, err := c.UIDFetch(imap.NumRange(1, 2), bodyItems(), imap.FetchOptions{}, func(m *imap.Message) error {
+		t.Error("called for", m.UID)
+		return nil
+	}).Wait(ctxOf(t))
+	if err == nil {
+		t.Error("a body that could not be kept is not missed")
+	}
+	wait(t, c.Noop())
 }

@@ -110,8 +110,12 @@ func (d *Dovecot) owner() (string, error) {
 		if err != nil {
 			return "", err
 		}
+		g, err := user.LookupGroupId(u.Gid)
+		if err != nil {
+			return "", err
+		}
 		return fmt.Sprintf("mail_uid = %s\nmail_gid = %s\ndefault_internal_user = %s\ndefault_login_user = %s\n"+
-			"default_internal_group = %s\n", u.Uid, u.Gid, u.Username, u.Username, u.Gid), nil
+			"default_internal_group = %s\n", u.Uid, u.Gid, u.Username, u.Username, g.Name), nil
 	}
 	u, err := user.Lookup("mail")
 	if err != nil {

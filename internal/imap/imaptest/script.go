@@ -24,6 +24,7 @@ import (
 //	C~ regexp   the client must send a line that matches wholly
 //	L: n        the client must send n octets, the rest of a literal
 //	TLS         TLS begins
+//	TLS?        TLS begins, or the client refuses and that ends the transcript
 //	CLOSE       closes the connection
 //
 // After the last step the server takes what the client still sends until it closes. Empty lines are left out.
@@ -109,10 +110,12 @@ func (p *player) step(step string) (ended bool, err error) {
 		if n, err = strconv.ParseInt(arg, 10, 64); err == nil {
 			_, err = io.CopyN(io.Discard, p.r, n)
 		}
-	case "TLS":
+	case "TLS", "TLS?":
 		conn := tls.Server(p.conn, &tls.Config{Certificates: []tls.Certificate{Certificate().Cert}})
 		if err = conn.Handshake(); err == nil {
 			p.conn, p.r = conn, bufio.NewReader(conn)
+		} else if kind == "TLS?" {
+			return true, nil
 		}
 	case "CLOSE":
 		return true, nil
