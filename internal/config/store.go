@@ -139,9 +139,7 @@ func (r *accountReader) maildir(side mail.Side, n *node, address string) *Maildi
 	m.Inbox, _ = r.text(r.find(side, "inbox"), "inbox")
 	sep := r.find(side, "info_separator")
 	if s, ok := r.text(sep, "info_separator"); ok {
-		if len(s) != 1 || strings.Contains("/,.", s) || s[0] < '!' || s[0] > '~' {
-			r.add(sep.line, `it is ":" unless the file system does not have it; then ";" or "!" are usual`, "%q must be one character, not %q", "info_separator", s)
-		} else {
+		if s = r.word(sep, "info_separator", s, ":", ";", "!"); s != "" {
 			m.InfoSeparator = s[0]
 		}
 	}

@@ -1,8 +1,6 @@
 package ui
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,9 +75,6 @@ func (u *UI) Pause() (resume func()) {
 
 // Error prints an error as "mailtwin: what failed: why", and below it how to cure it.
 func (u *UI) Error(err error) {
-	if errors.Is(err, context.Canceled) {
-		err = mail.WithHint(errors.New("interrupted"), mail.HintOf(err))
-	}
 	u.complain(err.Error(), mail.HintOf(err))
 }
 

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"mailtwin/internal/config"
+	"mailtwin/internal/engine"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+	"mailtwin/internal/store"
+	"mailtwin/internal/ui"
+)
+
+// most is how many accounts are worked on at the same time.
+const most = 4
+
+// session is an account whose state and stores are at hand.
+type session struct {
+	options engine.Options
+	lock    *state.Lock
+	db      *state.DB
+}
+
+// open makes an account ready for the engine. readOnly: nothing is written anywhere, and no lock taken.
+func (a *app) open(ctx context.Context, t *target, u *ui.UI, readOnly bool) (_ *session, err error) {
+	s := &session{}
+	defer func() {
+		if err != nil {
+			_ = s.close() // the error at hand is the one to tell
+		}
+	}()
+	path := a.statePath(t.Name)
+	if !readOnly {
+		if s.lock, err = state.Acquire(path); err != nil {
+			return nil, err
+		}
+	}
+	if s.db, err = state.Open(ctx, path, state.Options{ReadOnly: readOnly, Now: a.now}); err != nil {
+		return nil, err
+	}
+	s.options = engineOptions(t)
+	s.options.State, s.options.Now = s.db, a.now
+	s.options.Stores, err = a.stores(t, u, readOnly)
+	return s, err
+}
+
+// engineOptions translates an account's settings.
+func engineOptions(t *target) engine.Options {
+	o := engine.Options{Account: t.Name, Select: t.Mailboxes.Has, Only: t.only, Limits: plan.Limits{MaxDeletes: t.MaxDeletes}}
+	switch {
+	case t.ExpungeLocal && t.ExpungeRemote:
+		o.Expunge = plan.ExpungeBoth
+	case t.ExpungeLocal:
+		o.Expunge = plan.ExpungeLocal
+	case t.ExpungeRemote:
+		o.Expunge = plan.ExpungeRemote
+	}
+	switch t.DeleteMailboxes {
+	case "never":
+		o.DeleteBoxes = plan.DeleteNoBoxes
+	case "all":
+		o.DeleteBoxes = plan.DeleteAllBoxes
+	}
+	return o
+}
+
+// close gives everything back, the lock last.
+func (s *session) close() error {
+	var errs []error
+	for _, st := range s.options.Stores {
+		if st != nil {
+			errs = append(errs, closeStore(st))
+		}
+	}
+	if s.db != nil {
+		errs = append(errs, s.db.Close())
+	}
+	errs = append(errs, s.lock.Release())
+	return errors.Join(errs...)
+}
+
+func closeStore(st store.Store) error {
+	if err := st.Close(); err != nil {
+		return fmt.Errorf("close store: %w", err)
+	}
+	return nil
+}
+
+// each runs fn for all accounts, several at a time, and returns the exit code of all together.
+func each(all []*target, fn func(*target) exitCode) error {
+	codes := make([]exitCode, len(all))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, most)
+	for i, t := range all {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			codes[i] = fn(t)
+		})
+	}
+	wg.Wait()
+	return worst(codes)
+}
+
+// fail prints an account's error and returns its exit code. what is the command.
+func (a *app) fail(ctx context.Context, u *ui.UI, what string, t *target, err error) exitCode {
+	code := codeOf(ctx, err)
+	err = fmt.Errorf("%s %s: %w", what, t.given, withCure(err))
+	if code == exitInterrupted {
+		err = mail.WithHint(fmt.Errorf("%s %s: interrupted", what, t.given), "run it again: it goes on where it stopped")
+	}
+	u.Error(err)
+	if u.JSON {
+		u.JSONError(t.Name, err)
+	}
+	return code
+}
+
+// failEarly prints an error that came before any account was looked at.
+func (a *app) failEarly(ctx context.Context, style ui.Style, err error) error {
+	u := a.ui(style)
+	var faults config.Errors
+	if errors.As(err, &faults) {
+		for _, e := range faults {
+			u.Error(mail.WithHint(e, e.Hint))
+		}
+	} else {
+		u.Error(withCure(err))
+	}
+	return codeOf(ctx, err)
+}

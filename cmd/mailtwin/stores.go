@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+
+	"mailtwin/internal/config"
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/secret"
+	"mailtwin/internal/store"
+	"mailtwin/internal/store/imapstore"
+	"mailtwin/internal/store/maildirstore"
+	"mailtwin/internal/ui"
+)
+
+// stores makes both stores of an account. They are not opened yet.
+func (a *app) stores(t *target, u *ui.UI, readOnly bool) (both [2]store.Store, err error) {
+	for _, side := range mail.Sides {
+		if c := t.Stores[side]; c.Maildir != nil {
+			both[side], err = openMaildir(c.Maildir, readOnly)
+		} else {
+			both[side], err = a.openIMAP(t, c.IMAP, u, readOnly)
+		}
+		if err != nil {
+			return both, err
+		}
+	}
+	return both, nil
+}
+
+func openMaildir(c *config.Maildir, readOnly bool) (store.Store, error) {
+	return maildirstore.New(maildirstore.Config{Path: c.Path, Layout: c.Layout, Names: c.Names, Inbox: c.Inbox, InfoSep: c.InfoSeparator, ReadOnly: readOnly})
+}
+
+func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (store.Store, error) {
+	client := imap.Config{Address: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), ServerName: c.Host, Timeout: c.Timeout}
+	switch c.TLS {
+	case "starttls":
+		client.Security = imap.StartTLS
+	case "none":
+		client.Security = imap.Plain
+	}
+	var err error
+	if client.TLS, err = tlsConfig(c); err != nil {
+		return nil, err
+	}
+	cfg := imapstore.Config{
+		Client: client, Credentials: a.credentials(c, u), Connections: c.Connections, ReadOnly: readOnly,
+		Expunge: imapstore.ExpungeUID, DeleteTo: c.DeleteTo, Mask: c.Disable,
+	}
+	if t.ExpungePlain {
+		cfg.Expunge = imapstore.ExpungePlain
+	}
+	return imapstore.New(cfg), nil
+}
+
+// credentials says where the secrets come from: a command, else the terminal.
+func (a *app) credentials(c *config.IMAP, u *ui.UI) imap.Credentials {
+	cr := imap.Credentials{Mechanism: c.Auth, User: c.User}
+	switch {
+	case c.TokenCommand != "":
+		cr.Token = secret.TokenCommand("token_command", c.TokenCommand, a.err).Reveal
+	case c.PasswordCommand != "":
+		cr.Password = secret.Command("password_command", c.PasswordCommand, a.err).Reveal
+	case c.Cert == "" && c.Auth != "EXTERNAL":
+		question := fmt.Sprintf("password of %s at %s: ", ui.Clean(c.User), ui.Clean(c.Host))
+		cr.Password = secret.Prompt(question, a.in, a.err, u.Pause).Reveal
+	}
+	return cr
+}
+
+// tlsConfig reads the files of certificates, nil if there are none.
+func tlsConfig(c *config.IMAP) (*tls.Config, error) {
+	if c.CA == "" && c.Cert == "" {
+		return nil, nil
+	}
+	out := &tls.Config{MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, setup(fmt.Errorf("read tls_ca: %w", err), "check the path")
+		}
+		if out.RootCAs, err = x509.SystemCertPool(); err != nil {
+			out.RootCAs = x509.NewCertPool()
+		}
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, setup(fmt.Errorf("read tls_ca: no certificate in %s", c.CA), "it must be PEM: -----BEGIN CERTIFICATE-----")
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, setup(fmt.Errorf("read tls_cert: %w", err), "both must be PEM and belong together; the key must not be encrypted")
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// setup makes an error one of the configuration.
+func setup(err error, hint string) error { return usage{mail.WithHint(err, hint)} }
