@@ -18,7 +18,7 @@ func (s *Store) CreateBox(ctx context.Context, name mail.Box, _ string) error {
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	if _, err := s.box(name); err == nil {
+	if _, err := s.box(ctx, name); err == nil {
 		return nil
 	}
 	dir, err := s.naming.dir(name)
@@ -82,7 +82,7 @@ func (s *Store) DeleteBox(ctx context.Context, name mail.Box) error {
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err == nil {
 		var files []file
 		if files, err = s.names(ctx, b, 0); err == nil && len(files) > 0 {
@@ -149,11 +149,11 @@ func (s *Store) RenameBox(ctx context.Context, from, to mail.Box) error {
 	if from == mail.Inbox || to == mail.Inbox {
 		return fail(errors.New("INBOX cannot be renamed"))
 	}
-	b, err := s.box(from)
+	b, err := s.box(ctx, from)
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := s.box(to); err == nil {
+	if _, err := s.box(ctx, to); err == nil {
 		return fail(fs.ErrExist)
 	}
 	dir, err := s.naming.dir(to)

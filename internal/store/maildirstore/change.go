@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mailtwin/internal/mail"
@@ -20,7 +21,7 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return fail(err)
 	}
@@ -31,13 +32,13 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 	if err != nil {
 		return fail(err)
 	}
-	changed := map[string]bool{}
+	var changed folders
 	finder := s.finder(b)
 	for _, key := range keys {
 		if err = ctx.Err(); err != nil {
 			break
 		}
-		if err = s.setFlags(ctx, finder, key, words, add, del, changed); err != nil {
+		if err = s.setFlags(ctx, finder, key, words, add, del, &changed); err != nil {
 			break
 		}
 	}
@@ -47,7 +48,7 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 	return lacks(add, words), nil
 }
 
-func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed map[string]bool) error {
+func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed *folders) error {
 	var name string
 	ok, err := finder.with(ctx, key, func(path string, at file) error {
 		unique, letters := split(at.name, s.c.InfoSep)
@@ -57,13 +58,15 @@ func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, word
 		want := lettersOf(flagsOf(letters, words).Union(add).Minus(del), words, letters)
 		if want == letters || want == "" && !at.cur {
 			name = ""
+			changed.add(filepath.Dir(path)) // an earlier attempt may have ended before its sync
 			return nil
 		}
 		name = unique + string(s.c.InfoSep) + "2," + want
 		dir := filepath.Join(finder.b.dir, "cur")
-		changed[filepath.Dir(path)], changed[dir] = true, true
+		changed.add(dir)
+		changed.add(filepath.Dir(path))
 		err := s.fs.Rename(path, filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrExist) { // another file with the same unique name: this one gets a name of its own
+		if errors.Is(err, fs.ErrExist) || isTooLong(err) { // another file with the same unique name; this one gets a name of its own
 			name = s.token() + string(s.c.InfoSep) + "2," + want
 			err = s.fs.Rename(path, filepath.Join(dir, name))
 		}
@@ -75,8 +78,18 @@ func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, word
 	return err
 }
 
-func (s *Store) syncDirs(dirs map[string]bool) error {
-	for dir := range dirs {
+// folders is a list of folders to be synced, each once. Where files go to comes before where they come from: a file system that
+// does not keep a rename in one piece then has a file twice after a power cut, rather than not at all.
+type folders []string
+
+func (f *folders) add(path string) {
+	if !slices.Contains(*f, path) {
+		*f = append(*f, path)
+	}
+}
+
+func (s *Store) syncDirs(dirs folders) error {
+	for _, dir := range dirs {
 		if err := s.fs.SyncDir(dir); err != nil {
 			return err
 		}
@@ -93,7 +106,7 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return fail(err)
 	}
@@ -109,7 +122,7 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 	if err != nil {
 		return fail(err)
 	}
-	changed := map[string]bool{attic: true}
+	changed := folders{attic}
 	finder := s.finder(b)
 	for _, e := range entries {
 		if err = ctx.Err(); err != nil {
@@ -117,7 +130,7 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 		}
 		var ok bool
 		ok, err = finder.with(ctx, e.Key, func(path string, at file) error {
-			changed[filepath.Dir(path)] = true
+			changed.add(filepath.Dir(path))
 			return s.moveFile(path, attic, at.name)
 		})
 		if err != nil {

@@ -1,7 +1,9 @@
 package maildirstore
 
 import (
+	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mailtwin/internal/mail"
@@ -94,6 +96,16 @@ func lettersOf(f mail.Flags, words []string, old string) string {
 	return string(letters)
 }
 
+// foreign keeps of letters those that no one here knows the meaning of; a keyword's letter means nothing in another mailbox.
+func foreign(letters string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' {
+			return -1
+		}
+		return c
+	}, letters)
+}
+
 func known(c byte, words []string) bool {
 	if c >= 'a' && c <= 'z' {
 		return int(c-'a') < len(words) && words[c-'a'] != ""
@@ -105,34 +117,43 @@ func indexWord(words []string, w string) int {
 	return slices.IndexFunc(words, func(have string) bool { return strings.EqualFold(have, w) })
 }
 
-// assignKeys gives every file its key and sorts them. Of several files with one unique name, the first in the order cur
-// before new, then by name, has it as key, the others have their whole name and place.
-func assignKeys(files []file, sep byte) {
+// assignKeys gives every file its key and sorts them. Where several files have one unique name, the key of each is that name
+// and its inode's number: that tells them apart whatever flags they get and whichever of them goes, so that none takes the
+// place of another. Names of one and the same file are told apart by the names.
+func assignKeys(files []file, sep byte, inode func(*file) uint64) {
 	for i := range files {
 		unique, _ := split(files[i].name, sep)
 		files[i].key = mail.Key(unique)
 	}
 	byKey := func(a, b file) int { return strings.Compare(string(a.key), string(b.key)) }
-	slices.SortFunc(files, func(a, b file) int {
-		if c := byKey(a, b); c != 0 {
-			return c
-		}
-		if a.cur != b.cur {
-			if a.cur {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.name, b.name)
-	})
+	slices.SortFunc(files, byKey)
 	again := false
-	for i := len(files) - 1; i > 0; i-- {
-		if files[i].key == files[i-1].key {
-			files[i].key = mail.Key(files[i].name + "/" + files[i].sub())
-			again = true
+	for i := 0; i < len(files); {
+		j := i + 1
+		for j < len(files) && files[j].key == files[i].key {
+			j++
 		}
+		if j > i+1 {
+			again = true
+			tellApart(files[i:j], inode)
+		}
+		i = j
 	}
 	if again {
 		slices.SortFunc(files, byKey)
+	}
+}
+
+func tellApart(twins []file, inode func(*file) uint64) {
+	slices.SortFunc(twins, func(a, b file) int { return cmp.Or(strings.Compare(a.sub(), b.sub()), strings.Compare(a.name, b.name)) })
+	used := map[mail.Key]bool{}
+	for i := range twins {
+		f := &twins[i]
+		key := f.key + mail.Key("/"+strconv.FormatUint(inode(f), 36))
+		if used[key] {
+			key += mail.Key("/" + f.sub() + "/" + f.name)
+		}
+		used[key] = true
+		f.key = key
 	}
 }

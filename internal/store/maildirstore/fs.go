@@ -10,7 +10,7 @@ import (
 
 // FS is all that a store does to files, so that tests can lose what was not synced. Paths are those of the operating system.
 type FS interface {
-	Open(path string) (File, error)   // for reading; only regular files, and no waiting for a FIFO
+	Open(path string) (File, error)   // for reading; ErrInvalid for all but regular files, links too, and no waiting for a FIFO
 	Create(path string) (File, error) // must not exist; 0600
 	// Each calls fn for every name in a folder with the type as far as the folder tells it, in any order.
 	Each(path string, fn func(name string, typ fs.FileMode) error) error

@@ -3,6 +3,7 @@
 package maildirstore
 
 import (
+	"errors"
 	"io/fs"
 	"os"
 
@@ -10,7 +11,10 @@ import (
 )
 
 func (osFS) Open(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
+	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) { // a link, as Linux and FreeBSD say it
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -18,12 +18,14 @@ const maxIndexed = 300_000
 func (s *Store) keep(b *box, files []file) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.indexed += len(files) - s.drop(b)
-	if s.indexed > maxIndexed {
+	b.forget()
+	total := len(files)
+	for _, other := range s.boxes {
+		total += other.indexed()
+	}
+	if total > maxIndexed {
 		for _, other := range s.boxes {
-			if other != b {
-				s.indexed -= s.drop(other)
-			}
+			other.forget()
 		}
 	}
 	b.mu.Lock()
@@ -31,12 +33,17 @@ func (s *Store) keep(b *box, files []file) {
 	b.mu.Unlock()
 }
 
-func (s *Store) drop(b *box) int {
+func (b *box) indexed() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	n := len(b.index)
+	return len(b.index)
+}
+
+// forget drops the index, so that the folders are read again.
+func (b *box) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	b.index = nil
-	return n
 }
 
 // finder finds files by key for one call. It reads the folder again at most once.
@@ -72,11 +79,11 @@ func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 }
 
 func (f *finder) reload(ctx context.Context) error {
-	files, _, err := f.s.scan(ctx, f.b)
+	got, err := f.s.scan(ctx, f.b)
 	if err != nil {
 		return err
 	}
-	f.s.keep(f.b, files)
+	f.s.keep(f.b, got.files)
 	f.fresh = true
 	return nil
 }
@@ -90,7 +97,7 @@ func (f *finder) with(ctx context.Context, key mail.Key, fn func(path string, at
 			return false, err
 		}
 		err = fn(f.path(at), at)
-		if !errors.Is(err, fs.ErrNotExist) {
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) { // replaced by what is no file: not there
 			return err == nil, err
 		}
 		if f.fresh {

@@ -19,11 +19,11 @@ func (s *Store) Move(ctx context.Context, from mail.Box, intents []mail.Intent, 
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	source, err := s.box(from)
+	source, err := s.box(ctx, from)
 	if err != nil {
 		return fail(err)
 	}
-	m := &mover{s: s, finder: s.finder(source), keep: keep, changed: map[string]bool{}, targets: map[mail.Box]*target{}}
+	m := &mover{s: s, finder: s.finder(source), keep: keep, targets: map[mail.Box]*target{}}
 	if m.words, err = s.keywords(source.dir); err != nil {
 		return fail(err)
 	}
@@ -37,23 +37,21 @@ func (s *Store) Move(ctx context.Context, from mail.Box, intents []mail.Intent, 
 		}
 	}
 	for _, t := range m.targets {
-		s.mu.Lock()
-		s.indexed -= s.drop(t.b)
-		s.mu.Unlock()
+		t.b.forget()
 	}
-	if err = errors.Join(err, s.syncDirs(m.changed)); err != nil {
+	if err = errors.Join(err, s.syncDirs(append(m.to, m.from...))); err != nil {
 		return fail(err)
 	}
 	return done, nil
 }
 
 type mover struct {
-	s       *Store
-	finder  *finder
-	words   []string // keywords of the source
-	keep    bool
-	changed map[string]bool
-	targets map[mail.Box]*target
+	s        *Store
+	finder   *finder
+	words    []string // keywords of the source
+	keep     bool
+	to, from folders // to be synced
+	targets  map[mail.Box]*target
 }
 
 // target is a mailbox that messages go to.
@@ -67,7 +65,7 @@ func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
 	if t := m.targets[name]; t != nil {
 		return t, nil
 	}
-	b, err := m.s.box(name)
+	b, err := m.s.box(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", name, err)
 	}
@@ -80,7 +78,8 @@ func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
 		return nil, err
 	}
 	for i := range files {
-		t.taken[files[i].key] = true
+		unique, _ := split(files[i].name, m.s.c.InfoSep)
+		t.taken[mail.Key(unique)] = true
 	}
 	for _, sub := range []string{"tmp", "new"} {
 		if err := m.s.makeFolder(filepath.Join(b.dir, sub)); err != nil {
@@ -109,12 +108,16 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 		if m.keep || t.taken[mail.Key(unique)] {
 			unique = string(in.Token)
 		}
-		name := unique
+		info := ""
 		if at.cur {
-			name += string(m.s.c.InfoSep) + "2," + lettersOf(flags, t.words, "")
+			info = string(m.s.c.InfoSep) + "2," + lettersOf(flags, t.words, foreign(letters))
 		}
-		to := filepath.Join(t.b.dir, at.sub(), name)
-		m.changed[filepath.Dir(to)], m.changed[filepath.Dir(path)] = true, true
+		if len(unique)+len(info) > maxName {
+			unique = string(in.Token)
+		}
+		to := filepath.Join(t.b.dir, at.sub(), unique+info)
+		m.to.add(filepath.Dir(to))
+		m.from.add(filepath.Dir(path))
 		if err := m.carry(path, to, filepath.Join(t.b.dir, "tmp", string(in.Token))); err != nil {
 			return err
 		}

@@ -62,15 +62,17 @@ func reserved(name string) bool {
 
 const hexDigits = "0123456789ABCDEF"
 
-// escape writes a component as a file name. What is written with %XX comes back the same; "%" itself is always escaped.
+// escape writes a component as a file name. What is written with %XX comes back the same; "%" itself is always escaped, and so
+// is what a file system that decomposes would not give back (not in NFC).
 func (n naming) escape(c string) string {
 	if n.mutf7 {
 		c = wire.EncodeUTF7(c)
 	}
+	plain := norm.NFC.IsNormalString(c)
 	var b strings.Builder
 	for i := range len(c) {
 		ch := c[i]
-		if ch < ' ' || ch == 0x7f || ch == '/' || ch == '%' || ch == '.' && (i == 0 || n.layout != Nested) || i == 0 && reserved(c) {
+		if ch < ' ' || ch == 0x7f || ch >= 0x80 && !plain || ch == '/' || ch == '%' || ch == '.' && (i == 0 || n.layout != Nested) || i == 0 && reserved(c) {
 			b.WriteByte('%')
 			b.WriteByte(hexDigits[ch>>4])
 			b.WriteByte(hexDigits[ch&15])
@@ -83,6 +85,7 @@ func (n naming) escape(c string) string {
 
 // unescape reads a file name as a component; names that others chose may have "%" without meaning.
 func (n naming) unescape(name string) string {
+	name = norm.NFC.String(name) // some file systems decompose
 	var b strings.Builder
 	for i := 0; i < len(name); i++ {
 		if name[i] == '%' && i+2 < len(name) {
@@ -100,7 +103,7 @@ func (n naming) unescape(name string) string {
 			return decoded
 		}
 	}
-	return norm.NFC.String(s) // some file systems decompose
+	return s
 }
 
 // box returns the mailbox of a folder, given relative to the root; false if it cannot be one.

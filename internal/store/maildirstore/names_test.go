@@ -3,6 +3,7 @@ package maildirstore
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -89,7 +90,7 @@ func FuzzFileName(f *testing.F) {
 			t.Fatalf("%q has flags %v, written again as %q", name, flags, again)
 		}
 		files := []file{{name: name, cur: true}, {name: name}, {name: unique, cur: true}}
-		assignKeys(files, ':')
+		assignKeys(files, ':', func(*file) uint64 { return 7 })
 		seen := map[mail.Key]bool{}
 		for _, f := range files {
 			if seen[f.key] && f.name != unique {
@@ -151,6 +152,17 @@ func entries(t *testing.T, s *Store, box mail.Box) map[mail.Key]mail.Flags {
 	return all
 }
 
+// twinKey is the key of a file whose unique name another one has too.
+func twinKey(t *testing.T, path string) mail.Key {
+	t.Helper()
+	st, err := (osFS{}).Stat(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	unique, _ := split(filepath.Base(path), ':')
+	return mail.Key(unique + "/" + strconv.FormatUint(st.Ino, 36))
+}
+
 // TestForeignNames: what other programs write is handled message by message, and nothing wedges the mailbox.
 func TestForeignNames(t *testing.T) {
 	t.Parallel()
@@ -171,11 +183,15 @@ func TestForeignNames(t *testing.T) {
 		t.Fatalf("%d messages: %v", len(all), all)
 	}
 	for key, want := range map[mail.Key]string{
-		"1.mbsync,U=7": `(\Flagged \Seen)`, "3.noinfo": "()", "4.unsorted": `(\Answered \Flagged \Seen)`, "5.unknown": `(\Seen)`, "6.twice": `(\Seen)`, "6.twice/new": "()",
-		"7.two": `(\Flagged)`, "7.two:2,S/cur": `(\Seen)`, "8.version1:1,x": "()", "9.flags-in-new": "()", "10.keywords": `(\Seen todo work)`,
+		"1.mbsync,U=7": `(\Flagged \Seen)`, "3.noinfo": "()", "4.unsorted": `(\Answered \Flagged \Seen)`, "5.unknown": `(\Seen)`, "8.version1:1,x": "()", "9.flags-in-new": "()", "10.keywords": `(\Seen todo work)`,
 	} {
 		if f, ok := all[key]; !ok || f.String() != want {
 			t.Errorf("%q has flags %v (%v), want %s", key, f, ok, want)
+		}
+	}
+	for _, name := range []string{"new/6.twice", "cur/6.twice:2,S", "cur/7.two:2,S", "cur/7.two:2,F"} {
+		if _, ok := all[twinKey(t, filepath.Join(root, "INBOX", name))]; !ok {
+			t.Errorf("%s is not shown under a key of its own", name)
 		}
 	}
 	for key := range all {

@@ -19,7 +19,7 @@ func (s *Store) Prepare(ctx context.Context, name mail.Box, entries []mail.Entry
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if _, err := s.box(name); err != nil {
+	if _, err := s.box(ctx, name); err != nil {
 		return nil, fmt.Errorf("prepare mailbox %q: %w", name, err)
 	}
 	tokens := make([]mail.Token, len(entries))
@@ -59,7 +59,7 @@ func (s *Store) Put(ctx context.Context, name mail.Box, intents []mail.Intent, b
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return fail(err)
 	}
@@ -194,9 +194,7 @@ func (p *putter) land() error {
 			return err
 		}
 	}
-	p.s.mu.Lock()
-	p.s.indexed -= p.s.drop(p.b)
-	p.s.mu.Unlock()
+	p.b.forget()
 	return nil
 }
 

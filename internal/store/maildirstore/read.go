@@ -23,7 +23,7 @@ func (f *finder) open(ctx context.Context, key mail.Key) (r File, at file, err e
 
 // each opens the files of keys one after the other; those that are not there any more are passed over.
 func (s *Store) each(ctx context.Context, name mail.Box, keys []mail.Key, fn func(key mail.Key, at file, r File) error) error {
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -71,6 +71,24 @@ func (s *Store) Identify(ctx context.Context, name mail.Box, keys []mail.Key, _ 
 	return nil
 }
 
+// exact fails if a message is not the one any more whose length was told, because it was changed meanwhile. The last bytes
+// are handed out only after that was looked at.
+type exact struct {
+	from io.Reader
+	left int64
+	same func() bool
+}
+
+// Read implements io.Reader.
+func (r *exact) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.left -= int64(n)
+	if r.left < 0 || errors.Is(err, io.EOF) && r.left > 0 || n > 0 && r.left == 0 && !r.same() {
+		return 0, fmt.Errorf("read message: %w: it changed while it was read", io.ErrUnexpectedEOF)
+	}
+	return n, err
+}
+
 type contextReader struct {
 	ctx  context.Context
 	from io.Reader
@@ -85,7 +103,7 @@ func (r contextReader) Read(p []byte) (int, error) {
 
 // Fetch implements store.Store.
 func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return fmt.Errorf("fetch messages of %q: %w", name, err)
 	}
@@ -102,12 +120,20 @@ func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn fu
 		if err != nil {
 			return s.trouble("read message "+string(key), err)
 		}
+		length, _, err := r.Info()
+		if err != nil {
+			return s.trouble("read message "+string(key), err)
+		}
+		same := func() bool {
+			n, t, err := r.Info()
+			return err == nil && n == length && t.Equal(date)
+		}
 		e := mail.Entry{Key: key, Ident: mail.Ident{Date: date.Unix()}}
 		if at.cur {
 			_, letters := split(at.name, s.c.InfoSep)
 			e.Flags = flagsOf(letters, words)
 		}
-		return fn(e, mail.Body{Size: size, Reader: &toWire{from: contextReader{ctx, from}, buf: *buf}})
+		return fn(e, mail.Body{Size: size, Reader: &exact{from: &toWire{from: contextReader{ctx, from}, buf: *buf}, left: size, same: same}})
 	})
 	if err != nil {
 		return fmt.Errorf("fetch messages of %q: %w", name, err)

@@ -23,16 +23,16 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 		open[string(intents[i].Token)] = i
 		byBox[intents[i].Box] = true
 	}
-	if err := s.settleMoved(ctx, intents, open, done); err != nil {
+	if err := s.settleMoved(ctx, intents, open, done, taken); err != nil {
 		return nil, err
 	}
 	look := func(name mail.Box) error {
-		b, err := s.box(name)
+		b, err := s.box(ctx, name)
 		if errors.Is(err, store.ErrGone) {
 			return nil
 		}
 		if err == nil {
-			err = s.settleIn(ctx, b, open, done, taken)
+			err = s.settleIn(ctx, b, intents, open, done, taken)
 		}
 		if err != nil {
 			return s.trouble(fmt.Sprintf("settle effects in %q", name), err)
@@ -65,12 +65,13 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 }
 
 // settleMoved looks for moves that kept the unique name: it is in the target, and no longer at the source.
-func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map[string]int, done []mail.Done) error {
+func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map[string]int, done []mail.Done, taken func(mail.Ref) bool) error {
 	finders := map[mail.Box]*finder{}
+	var targets, sources []mail.Box
 	has := func(name mail.Box, key mail.Key) (bool, error) {
 		f := finders[name]
 		if f == nil {
-			b, err := s.box(name)
+			b, err := s.box(ctx, name)
 			if errors.Is(err, store.ErrGone) {
 				return false, nil
 			}
@@ -88,7 +89,7 @@ func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map
 	}
 	for i := range intents {
 		in := &intents[i]
-		if in.Kind != mail.IntentMove || in.From.Box == in.Box {
+		if in.Kind != mail.IntentMove || in.From.Box == in.Box || taken != nil && taken(mail.Ref{Box: in.Box, Key: in.From.Key}) {
 			continue
 		}
 		there, err := has(in.Box, in.From.Key)
@@ -102,13 +103,24 @@ func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map
 		if there && !here {
 			done[i] = mail.Done{Box: in.Box, Key: in.From.Key}
 			delete(open, string(in.Token))
+			targets, sources = append(targets, in.Box), append(sources, in.From.Box)
+		}
+	}
+	if s.c.ReadOnly {
+		return nil
+	}
+	slices.Sort(targets)
+	slices.Sort(sources)
+	for _, name := range append(slices.Compact(targets), slices.Compact(sources)...) { // the names may not be durable yet
+		if err := s.Secure(ctx, name, nil); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
 // settleIn looks for open tokens among the names of one mailbox.
-func (s *Store) settleIn(ctx context.Context, b *box, open map[string]int, done []mail.Done, taken func(mail.Ref) bool) error {
+func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, open map[string]int, done []mail.Done, taken func(mail.Ref) bool) error {
 	files, err := s.names(ctx, b, 0)
 	if err != nil {
 		return err
@@ -117,18 +129,18 @@ func (s *Store) settleIn(ctx context.Context, b *box, open map[string]int, done 
 	if err != nil {
 		return err
 	}
-	changed := map[string]bool{}
+	var changed folders
 	for i := range files {
 		f := &files[i]
-		unique, letters := split(f.name, s.c.InfoSep)
+		unique, _ := split(f.name, s.c.InfoSep)
 		token, _, _ := strings.Cut(unique, ",S=")
 		at, ok := open[token]
 		if !ok || taken != nil && taken(mail.Ref{Box: b.name, Key: f.key}) {
 			continue
 		}
 		delete(open, token)
-		done[at] = mail.Done{Box: b.name, Key: f.key, Lacks: lacks(flagsOf(letters, words), words)}
-		changed[filepath.Join(b.dir, f.sub())] = true // the name may not be durable yet
+		done[at] = mail.Done{Box: b.name, Key: f.key, Lacks: lacks(intents[at].Entry.Flags, words)}
+		changed.add(filepath.Join(b.dir, f.sub())) // the name may not be durable yet
 	}
 	if err := s.sweep(b, open); err != nil {
 		return err
@@ -162,7 +174,7 @@ func (s *Store) sweep(b *box, open map[string]int) error {
 
 // Secure implements store.Securer.
 func (s *Store) Secure(ctx context.Context, name mail.Box, keys []mail.Key) error {
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if errors.Is(err, store.ErrGone) {
 		return nil
 	}

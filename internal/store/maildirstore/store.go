@@ -25,11 +25,12 @@ type Store struct {
 	fs     FS
 	naming naming
 
-	mu      sync.Mutex
-	root    string            // id in the marker
-	boxes   map[mail.Box]*box // by name, as last listed
-	dates   map[string]bool   // folders of the attic that exist
-	indexed int               // files in all indexes
+	mu     sync.Mutex
+	root   string             // id in the marker
+	boxes  map[mail.Box]*box  // by name, as last listed
+	bad    map[mail.Box]error // why others cannot be used
+	walked bool               // boxes and bad were filled
+	dates  map[string]bool    // folders of the attic that exist
 }
 
 // box is the folder of a mailbox.
@@ -209,9 +210,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, b := range s.boxes {
-		b.mu.Lock()
-		b.index = nil
-		b.mu.Unlock()
+		b.forget()
 	}
 	return nil
 }

@@ -13,80 +13,6 @@ import (
 	"mailtwin/internal/store"
 )
 
-// folder is one that the walk found, relative to the root.
-type folder struct{ dir string }
-
-// maxDepth is how deep mailboxes nest at most.
-const maxDepth = 64
-
-// walk finds all folders that have a cur, in no order.
-func (s *Store) walk(ctx context.Context) ([]folder, error) {
-	var found []folder
-	seen := map[[2]uint64]bool{}
-	var visit func(dir string, depth int) error
-	visit = func(dir string, depth int) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var subs, links []string
-		isBox := false
-		err := s.fs.Each(filepath.Join(s.c.Path, dir), func(name string, typ fs.FileMode) error {
-			switch {
-			case name == "cur":
-				isBox = true
-			case name == "new" || name == "tmp":
-			case dir == "." && name == s.c.control():
-			case dir != "." && (s.c.Layout != Nested || strings.HasPrefix(name, ".")):
-			case typ&fs.ModeDir != 0:
-				subs = append(subs, name)
-			case typ&fs.ModeSymlink != 0:
-				links = append(links, name)
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		if isBox {
-			found = append(found, folder{dir})
-		}
-		if depth >= maxDepth {
-			return nil
-		}
-		for _, name := range append(subs, links...) { // a folder is known by its own name before a link to it
-			sub := filepath.Join(dir, name)
-			if !s.enter(sub, seen) {
-				continue
-			}
-			if err := visit(sub, depth+1); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return err
-			}
-		}
-		return nil
-	}
-	if st, err := s.fs.Stat(s.c.Path, true); err == nil {
-		seen[[2]uint64{st.Dev, st.Ino}] = true
-	}
-	err := visit(".", 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return found, err
-}
-
-// enter reports whether a name is a folder that was not visited before; links are followed, but not in circles.
-func (s *Store) enter(dir string, seen map[[2]uint64]bool) bool {
-	if s.c.Layout != Nested && filepath.Dir(dir) != "." {
-		return false
-	}
-	st, err := s.fs.Stat(filepath.Join(s.c.Path, dir), true)
-	if err != nil || st.Mode != fs.ModeDir || seen[[2]uint64{st.Dev, st.Ino}] {
-		return false
-	}
-	seen[[2]uint64{st.Dev, st.Ino}] = true
-	return true
-}
-
 // Boxes implements store.Store.
 func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	folders, err := s.walk(ctx)
@@ -95,21 +21,22 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	}
 	byName := map[mail.Box][]string{}
 	bad := map[mail.Box]error{}
-	for _, f := range folders {
-		if f.dir == "." && s.c.Inbox != "." {
+	for _, dir := range folders {
+		if dir == "." && s.c.Inbox != "." {
 			continue // the root's own cur is no mailbox; Hello says so at the first sync
 		}
-		name, ok := s.naming.box(f.dir)
+		name, ok := s.naming.box(dir)
 		if !ok {
-			if s.c.Layout == MaildirPP && !strings.HasPrefix(f.dir, ".") {
+			if s.c.Layout == MaildirPP && !strings.HasPrefix(dir, ".") {
 				continue
 			}
-			name = mail.Box(strings.ToValidUTF8(f.dir, "?"))
+			name = mail.Box(strings.ToValidUTF8(dir, "?"))
 			bad[name] = fmt.Errorf("list mailbox %q: its name on disk is not UTF-8 or has an empty part", name)
 		}
-		byName[name] = append(byName[name], f.dir)
+		byName[name] = append(byName[name], dir)
 	}
 	list := make([]store.Status, 0, len(byName))
+	boxes := make(map[mail.Box]*box, len(byName))
 	for name, dirs := range byName {
 		st := store.Status{Box: name, Total: -1, Err: bad[name]}
 		switch {
@@ -117,56 +44,99 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 			slices.Sort(dirs)
 			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: the folders %q have one name for it", name, dirs), "rename one of them")
 		case st.Err == nil:
-			b := s.remember(name, filepath.Join(s.c.Path, dirs[0]))
-			stamps, err := s.stamps(b)
+			boxes[name] = &box{name: name, dir: filepath.Join(s.c.Path, dirs[0])}
+			stamps, err := s.stamps(boxes[name])
 			if err != nil {
 				st.Err = s.trouble(fmt.Sprintf("list mailbox %q", name), err)
 			} else {
 				st.Mark = s.markOf(stamps)
 			}
 		}
+		if st.Err != nil {
+			bad[name] = st.Err
+			delete(boxes, name)
+		}
 		list = append(list, st)
 	}
+	s.listed(boxes, bad)
 	slices.SortFunc(list, func(a, b store.Status) int { return strings.Compare(string(a.Box), string(b.Box)) })
 	return list, nil
 }
 
-// remember keeps where a mailbox is.
-func (s *Store) remember(name mail.Box, path string) *box {
+// listed keeps where the mailboxes are, and what is known of those that stay where they were.
+func (s *Store) listed(boxes map[mail.Box]*box, bad map[mail.Box]error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.boxes[name]
-	if b == nil || b.dir != path {
-		b = &box{name: name, dir: path}
-		s.boxes[name] = b
+	for name, b := range s.boxes {
+		if now := boxes[name]; now != nil && now.dir == b.dir {
+			boxes[name] = b
+		}
 	}
-	return b
+	s.boxes, s.bad, s.walked = boxes, bad, true
 }
 
-// box finds a mailbox; ErrGone if there is none.
-func (s *Store) box(name mail.Box) (*box, error) {
+// remember adds a mailbox that was made.
+func (s *Store) remember(name mail.Box, path string) {
 	s.mu.Lock()
-	b := s.boxes[name]
-	s.mu.Unlock()
-	if b == nil {
-		dir, err := s.naming.dir(name)
-		if err != nil {
-			return nil, err
-		}
-		b = s.remember(name, filepath.Join(s.c.Path, dir))
-	}
-	st, err := s.fs.Stat(filepath.Join(b.dir, "cur"), true)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Mode != fs.ModeDir {
-		s.forget(name)
-		return nil, store.ErrGone
-	}
-	return b, err
+	defer s.mu.Unlock()
+	s.boxes[name] = &box{name: name, dir: path}
 }
 
 func (s *Store) forget(name mail.Box) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.boxes, name)
+}
+
+// known returns what the last list said of a mailbox, and whether there was one.
+func (s *Store) known(name mail.Box) (b *box, bad error, walked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.boxes[name], s.bad[name], s.walked
+}
+
+// box finds a mailbox; ErrGone if there is none. Folders that others made may be spelled in ways that we would not choose, and
+// where letter case does not count a folder may answer to a name that is not its own; so only the list tells.
+func (s *Store) box(ctx context.Context, name mail.Box) (*box, error) {
+	b, bad, walked := s.known(name)
+	if b == nil {
+		dir, err := s.naming.dir(name)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.fs.Stat(filepath.Join(s.c.Path, dir, "cur"), false); walked && bad == nil && errors.Is(err, fs.ErrNotExist) {
+			return nil, store.ErrGone
+		}
+		if _, err := s.Boxes(ctx); err != nil {
+			return nil, err
+		}
+		if b, bad, _ = s.known(name); bad != nil {
+			return nil, bad
+		}
+		if b == nil {
+			return nil, store.ErrGone
+		}
+	}
+	err := s.proper(b)
+	if errors.Is(err, fs.ErrNotExist) {
+		s.forget(name)
+		return nil, store.ErrGone
+	}
+	return b, err
+}
+
+// proper makes sure that the parts of a mailbox are folders, not links to somewhere else; tmp and new may be missing.
+func (s *Store) proper(b *box) error {
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		st, err := s.fs.Stat(filepath.Join(b.dir, sub), false)
+		switch {
+		case err == nil && st.Mode != fs.ModeDir:
+			return mail.WithHint(fmt.Errorf("open folder %s: %s in it is not a folder", b.dir, sub), "a mailbox has the folders cur, new and tmp; put one in the place of what is there")
+		case err != nil && (sub == "cur" || !errors.Is(err, fs.ErrNotExist)):
+			return err
+		}
+	}
+	return nil
 }
 
 // inspect says whether there is nothing at all; of a tree without our marker also whether layout and names fit it.

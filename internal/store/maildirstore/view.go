@@ -19,12 +19,12 @@ type stamps [3]Stat
 
 func (s *Store) stamps(b *box) (st stamps, err error) {
 	for i, name := range []string{"new", "cur", keywordsFile} {
-		st[i], err = s.fs.Stat(filepath.Join(b.dir, name), true)
+		st[i], err = s.fs.Stat(filepath.Join(b.dir, name), name == keywordsFile)
 		if err != nil && (i == 1 || !errors.Is(err, fs.ErrNotExist)) {
 			return st, err
 		}
 	}
-	return st, nil
+	return st, s.proper(b)
 }
 
 // markOf writes stamps as a mark.
@@ -67,27 +67,36 @@ func (s *Store) old(st stamps) bool {
 	return age > limit
 }
 
-// scan reads the names of a mailbox. proven is the mark that it proves, "" if none: folders that changed meanwhile, or a moment
-// ago.
-func (s *Store) scan(ctx context.Context, b *box) (files []file, proven mail.Mark, err error) {
+// scanned is what a scan saw of a mailbox.
+type scanned struct {
+	files  []file   // sorted by key
+	words  []string // keywords by letter
+	proven mail.Mark
+}
+
+// scan reads the names and keywords of a mailbox. The mark that it proves is "" if the folders changed meanwhile, or a moment ago.
+func (s *Store) scan(ctx context.Context, b *box) (got scanned, err error) {
 	const tries = 4
 	for try := 1; ; try++ {
 		before, err := s.stamps(b)
 		if err != nil {
-			return nil, "", err
+			return got, err
 		}
-		if files, err = s.names(ctx, b, len(files)); err != nil {
-			return nil, "", err
+		if got.words, err = s.keywords(b.dir); err != nil {
+			return got, err
+		}
+		if got.files, err = s.names(ctx, b, len(got.files)); err != nil {
+			return got, err
 		}
 		after, err := s.stamps(b)
 		if err != nil {
-			return nil, "", err
+			return got, err
 		}
 		if before == after && s.old(after) {
-			return files, s.markOf(after), nil
+			got.proven = s.markOf(after)
 		}
 		if before == after || try == tries {
-			return files, "", nil
+			return got, nil
 		}
 	}
 }
@@ -100,7 +109,7 @@ func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error)
 			return nil, err
 		}
 		err := s.fs.Each(filepath.Join(b.dir, sub), func(name string, typ fs.FileMode) error {
-			if name[0] != '.' && typ&(fs.ModeType&^fs.ModeSymlink) == 0 {
+			if name[0] != '.' && typ.IsRegular() {
 				files = append(files, file{name: name, cur: sub == "cur"})
 			}
 			return nil
@@ -109,24 +118,27 @@ func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error)
 			return nil, err
 		}
 	}
-	assignKeys(files, s.c.InfoSep)
+	assignKeys(files, s.c.InfoSep, func(f *file) uint64 {
+		st, err := s.fs.Stat(filepath.Join(b.dir, f.sub(), f.name), false)
+		if err != nil {
+			return 0 // gone since
+		}
+		return st.Ino
+	})
 	return files, nil
 }
 
 // View implements store.Store. It is always whole: a Maildir keeps no history.
 func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View, error) {
-	b, err := s.box(name)
+	b, err := s.box(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("view mailbox %q: %w", name, err)
 	}
-	words, err := s.keywords(b.dir)
+	got, err := s.scan(ctx, b)
 	if err != nil {
 		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
 	}
-	files, proven, err := s.scan(ctx, b)
-	if err != nil {
-		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
-	}
+	files, words := got.files, got.words
 	s.keep(b, slices.Clone(files)) // effects change the index; the view must not
 	s.mu.Lock()
 	epoch := s.root
@@ -134,7 +146,7 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 	head := mail.Head{
 		Box: name, Epoch: epoch, Total: len(files),
 		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: len(words) < maxKeywords},
-		End:      func() (mail.Mark, error) { return proven, nil },
+		End:      func() (mail.Mark, error) { return got.proven, nil },
 	}
 	all := func(yield func(mail.Entry, error) bool) {
 		last, flags := "", mail.Flags{}
