@@ -1,3 +1,5 @@
+//go:build demo
+
 package main
 
 import (
@@ -9,6 +11,8 @@ import (
 	"mailtwin/internal/demo"
 	"mailtwin/internal/ui"
 )
+
+func init() { more = append(more, newDemo) }
 
 func newDemo(a *app) *cobra.Command {
 	return &cobra.Command{

@@ -4,6 +4,9 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// more are commands that depend on how the program is built.
+var more []func(*app) *cobra.Command
+
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "mailtwin",
@@ -30,6 +33,9 @@ Or write a configuration (mailtwin help config) and then:
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `file` (default $XDG_CONFIG_HOME/mailtwin/config.toml, or below ~/.config)")
 	root.PersistentFlags().BoolP("help", "h", false, "show this text")
-	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newDemo(a), newVersion(a), newConfigHelp())
+	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newVersion(a), newConfigHelp())
+	for _, add := range more {
+		root.AddCommand(add(a))
+	}
 	return root
 }

@@ -96,7 +96,7 @@ func (r reader) list() (lines []string, err error) {
 		return err
 	})
 	for box, n := range counts {
-		lines = append(lines, fmt.Sprintf("%-12s %d", box, n))
+		lines = append(lines, fmt.Sprintf("%-14s %d", box, n))
 	}
 	slices.Sort(lines)
 	return lines, err

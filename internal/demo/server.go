@@ -30,8 +30,6 @@ type server struct {
 // startServer starts a server with an account and some mailboxes.
 func startServer(ctx context.Context) (*server, error) {
 	account := imapmemserver.NewUser(user, password)
-	store := imapmemserver.New()
-	store.AddUser(account)
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -40,7 +38,7 @@ func startServer(ctx context.Context) (*server, error) {
 	s := &server{listener: l, served: make(chan error, 1)}
 	s.imap = imapserver.New(&imapserver.Options{
 		NewSession: func(*imapserver.Conn) (imapserver.Session, *imapserver.GreetingData, error) {
-			return store.NewSession(), nil, nil
+			return session{imapmemserver.NewUserSession(account)}, nil, nil
 		},
 		Caps: imap.CapSet{
 			imap.CapIMAP4rev1: {}, imap.CapNamespace: {}, imap.CapUIDPlus: {}, imap.CapESearch: {}, imap.CapListExtended: {},
@@ -51,6 +49,18 @@ func startServer(ctx context.Context) (*server, error) {
 	})
 	go func() { s.served <- s.imap.Serve(l) }()
 	return s, nil
+}
+
+// session is that of the only user.
+type session struct{ *imapmemserver.UserSession }
+
+// Select completes PERMANENTFLAGS: the library names only "\*", which does not stand for the system flags (RFC 9051 section 7.1).
+func (s session) Select(box string, o *imap.SelectOptions) (*imap.SelectData, error) {
+	data, err := s.UserSession.Select(box, o)
+	if err == nil {
+		data.PermanentFlags = append(data.PermanentFlags, imap.FlagSeen, imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagDraft)
+	}
+	return data, err
 }
 
 func (s *server) address() string { return s.listener.Addr().String() }
