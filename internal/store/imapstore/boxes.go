@@ -89,6 +89,9 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	s.mu.Unlock()
 	if l == nil {
 		err := s.read(ctx, "", func(c *conn) error {
+			if c.box != "" {
+				s.leave(c, c.box) // of the mailbox that it has open, a session tells what it saw there last
+			}
 			l = s.list(c)
 			return l.wait(ctx)
 		})

@@ -2,6 +2,7 @@ package imapstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"mailtwin/internal/imap"
@@ -121,11 +122,25 @@ func (s *Store) change(ctx context.Context, box mail.Box, fn func(*conn) error) 
 			err = store.ErrReadOnly
 		}
 		if err == nil {
-			err = fn(c)
+			if err = fn(c); refusal(err) != nil {
+				err = s.doubt(ctx, c, box, err)
+			}
 		}
 		s.release(c, err)
 		return s.fault(ctx, err)
 	}
+}
+
+// doubt looks after a refusal whether the mailbox is still the one that was opened, perhaps long ago.
+func (s *Store) doubt(ctx context.Context, c *conn, box mail.Box, err error) error {
+	again := s.enter(ctx, c, box, imap.SelectOptions{})
+	if again == nil {
+		again = s.check(c)
+	}
+	if errors.Is(again, store.ErrEpoch) || errors.Is(again, store.ErrGone) {
+		return again
+	}
+	return err
 }
 
 // holds returns what the mailbox can hold, as far as it is known.

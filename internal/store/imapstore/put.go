@@ -106,11 +106,14 @@ func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bo
 // pass sends all messages that are not done. again says that a command with several messages was refused.
 func (p *putter) pass(ctx context.Context, bodies store.Bodies) (again bool, err error) {
 	err = bodies(ctx, func(i int, e mail.Entry, b mail.Body) error {
-		if p.skip[i] {
-			return nil
+		if p.skip[i] || ctx.Err() != nil {
+			return ctx.Err()
 		}
 		return p.add(ctx, i, e, b)
 	})
+	if err != nil && p.open != nil {
+		_ = p.c.client.Close() // a command that has begun can be taken back in no other way
+	}
 	p.finish()
 	for _, g := range p.sent {
 		res, gerr := g.call.Wait(ctx)

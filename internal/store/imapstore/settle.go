@@ -111,6 +111,15 @@ func (l *looker) match(ctx context.Context, intents []mail.Intent, group []int, 
 	if err := l.digest(ctx, intents, group); err != nil {
 		return nil, err
 	}
+	given := map[mail.Key]bool{} // by earlier looks
+	for i := range done {
+		if intents[i].Box == l.box {
+			given[done[i].Key] = true
+		}
+	}
+	for _, c := range l.found {
+		c.used = given[mail.UIDKey(c.uid)]
+	}
 	for _, i := range group {
 		if done[i].Key != "" {
 			continue

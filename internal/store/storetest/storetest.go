@@ -60,11 +60,15 @@ type Options struct {
 
 	Marks        bool // Status.Mark is told, and equal to the mark of a view if nothing changed
 	Delta        bool // a view since a mark is a Delta
+	SomeDeltas   bool // a view since a mark may be a Delta without Delta, when nothing was removed
 	Marker       bool // the store has a marker: Greeting.Root, Run and Empty
 	Keywords     bool // messages can have keywords
 	UserKeywords bool // User.List and User.Deliver know keywords
 	Roles        bool // CreateBox keeps the role
 	Streams      bool // bodies are not held in memory; then Run must not be called by a parallel test
+
+	DropsFinalCR bool  // a CR at the very end of a message is lost (Dovecot)
+	LastDate     int64 // later internal dates cannot be kept; 0: all can
 
 	// BadName, if not nil, reports names of mailboxes that the store cannot hold: CreateBox then fails.
 	BadName func(mail.Box) bool
