@@ -1,5 +1,3 @@
-//go:build demo
-
 package main
 
 import (
@@ -11,8 +9,6 @@ import (
 	"mailtwin/internal/demo"
 	"mailtwin/internal/ui"
 )
-
-func init() { more = append(more, newDemo) }
 
 func newDemo(a *app) *cobra.Command {
 	return &cobra.Command{

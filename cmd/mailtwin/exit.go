@@ -106,12 +106,8 @@ func usageError(err error) error {
 	if mail.HintOf(err) != "" {
 		return err
 	}
-	text, more, _ := strings.Cut(err.Error(), "\n")
-	hint := "mailtwin help"
-	if _, suggestions, ok := strings.Cut(more, "Did you mean this?\n"); ok {
-		hint = "did you mean " + strings.Join(strings.Fields(suggestions), " or ") + "?"
-	}
-	return mail.WithHint(errors.New(text), hint)
+	text, _, _ := strings.Cut(err.Error(), "\n")
+	return mail.WithHint(errors.New(text), "mailtwin help")
 }
 
 // withCure adds a hint to errors of kinds for which there is a general one.

@@ -1,11 +1,10 @@
 package main
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
 )
-
-// more are commands that depend on how the program is built.
-var more []func(*app) *cobra.Command
 
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
@@ -27,15 +26,25 @@ Or write a configuration (mailtwin help config) and then:
 ` + codes,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noSuchCommand,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `file` (default $XDG_CONFIG_HOME/mailtwin/config.toml, or below ~/.config)")
 	root.PersistentFlags().BoolP("help", "h", false, "show this text")
-	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newVersion(a), newConfigHelp())
-	for _, add := range more {
-		root.AddCommand(add(a))
-	}
+	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newDemo(a), newVersion(a), newConfigHelp())
 	return root
+}
+
+// noSuchCommand is for words that are no command.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "mailtwin help"
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef(hint, "there is no command %q", args[0])
 }

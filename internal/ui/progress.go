@@ -46,6 +46,7 @@ type busyBox struct {
 	since   time.Time // of the present work in it
 	first   engine.Event
 	printed time.Time
+	over    bool
 }
 
 // Follow starts to show progress; Close ends it.
@@ -119,16 +120,13 @@ func (p *Progress) advance(k busyKey, e engine.Event) (due bool, line string) {
 		b = &busyBox{since: now, first: e, printed: now}
 		p.busy[k] = b
 	}
-	b.last = e
-	over := e.Total > 0 && e.Done >= e.Total
-	if over {
-		delete(p.busy, k)
-	}
+	ends := !b.over && e.Total > 0 && e.Done >= e.Total
+	b.last, b.over = e, b.over || ends
 	every := lineEvery
 	if p.ui.JSON {
 		every = jsonEvery
 	}
-	if now.Sub(b.printed) < every && !(over && (p.ui.JSON || p.ui.Verbose)) {
+	if now.Sub(b.printed) < every && !(ends && (p.ui.JSON || p.ui.Verbose)) {
 		return false, ""
 	}
 	b.printed = now
@@ -222,6 +220,9 @@ func (p *Progress) lines(now time.Time) []string {
 		idle[a] = true
 	}
 	for k, b := range p.busy {
+		if b.over {
+			continue
+		}
 		all = append(all, p.line(k, b, now))
 		idle[k.account] = false
 	}

@@ -96,6 +96,8 @@ func bytes(n int64) string {
 // seconds writes how long something took: "0.4 s", "3 min 20 s".
 func seconds(s float64) string {
 	switch {
+	case s < 0.095:
+		return fmt.Sprintf("%.2f s", s)
 	case s < 59.95:
 		return fmt.Sprintf("%.1f s", s)
 	case s < 3599.5:
