@@ -29,14 +29,16 @@ const (
 	kindMaildir
 )
 
+func (k kind) String() string {
+	return [...]string{"nothing", "an IMAP account", "a Maildir"}[k]
+}
+
+// keysOf are the keys of a kind of store.
 func keysOf(k kind) []string {
-	switch k {
-	case kindIMAP:
+	if k == kindIMAP {
 		return imapKeys
-	case kindMaildir:
-		return maildirKeys
 	}
-	return slices.Concat(imapKeys, maildirKeys)
+	return maildirKeys
 }
 
 // readAccount returns nil when the account cannot be used.
@@ -90,7 +92,21 @@ func (r *accountReader) address(side mail.Side) {
 		r.kinds[side] = kindOf(text)
 	}
 	if n.kids != nil {
-		r.unknown(n, fmt.Sprintf(" in %q", key), append([]string{"url"}, keysOf(r.kinds[side])...))
+		r.wrongKind(side, n)
+		r.unknown(n, fmt.Sprintf(" in %q", key), slices.Concat([]string{"url"}, imapKeys, maildirKeys))
+	}
+}
+
+// wrongKind reports keys in a side's table that are for the other kind of store.
+func (r *accountReader) wrongKind(side mail.Side, n *node) {
+	k := r.kinds[side]
+	if k == kindNone {
+		return
+	}
+	for _, name := range n.names {
+		if other := kindIMAP + kindMaildir - k; slices.Contains(keysOf(other), name) {
+			r.add(n.kids[name].line, "remove it", "%q is for %s, and %q is %s", name, other, side.String(), k)
+		}
 	}
 }
 
@@ -110,8 +126,7 @@ func (r *accountReader) misplaced() {
 				continue
 			}
 			if r.kinds[0] != k && r.kinds[1] != k {
-				what := map[kind]string{kindIMAP: "an IMAP account", kindMaildir: "a Maildir"}[k]
-				r.add(r.table.kids[key].line, "remove the line", "%q is for %s, and neither side is one", key, what)
+				r.add(r.table.kids[key].line, "remove the line", "%q is for %s, and neither side is one", key, k)
 			}
 		}
 	}

@@ -183,7 +183,7 @@ func (p *problems) distinct(accounts []*Account, root *node) {
 				continue
 			}
 			other, ok := seen[s.Maildir.Path]
-			if ok {
+			if ok && other != a.Name {
 				p.add(root.kids["account"].kids[a.Name].line, "give each account a Maildir of its own", "accounts %q and %q use the same Maildir %s", other, a.Name, s.Maildir.Path)
 			}
 			seen[s.Maildir.Path] = a.Name
