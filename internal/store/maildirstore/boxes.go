@@ -26,10 +26,10 @@ func (s *Store) CreateBox(ctx context.Context, name mail.Box, _ string) error {
 		return err
 	}
 	path := filepath.Join(s.c.Path, dir)
-	if err := s.makeFolder(path); err != nil {
+	if err := s.sameName(dir); err != nil {
 		return fail(err)
 	}
-	if err := s.sameName(dir); err != nil {
+	if err := s.makeFolder(path); err != nil {
 		return fail(err)
 	}
 	if s.c.Layout == MaildirPP && dir != "." {
@@ -48,14 +48,20 @@ func (s *Store) CreateBox(ctx context.Context, name mail.Box, _ string) error {
 	return nil
 }
 
-// sameName makes sure that each folder on the way to dir is spelled as asked for: on a file system that folds letter case,
-// another mailbox's folder would answer too.
+// sameName makes sure that each folder on the way to dir that is there is spelled as asked for: on a file system that folds letter
+// case, another mailbox's folder would answer too.
 func (s *Store) sameName(dir string) error {
-	for dir != "." {
-		parent, base := filepath.Split(dir)
-		parent = filepath.Clean(parent)
-		found := false
-		err := s.fs.Each(filepath.Join(s.c.Path, parent), func(name string, _ fs.FileMode) error {
+	parent := s.c.Path
+	for _, base := range strings.Split(dir, string(filepath.Separator)) {
+		path := filepath.Join(parent, base)
+		if _, err := s.fs.Stat(path, false); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return nil
+			}
+			return err
+		}
+		found := base == "."
+		err := s.fs.Each(parent, func(name string, _ fs.FileMode) error {
 			found = found || name == base || s.naming.unescape(name) == s.naming.unescape(base)
 			return nil
 		})
@@ -65,7 +71,7 @@ func (s *Store) sameName(dir string) error {
 		if !found {
 			return mail.WithHint(fmt.Errorf("a folder %q with other letter case is there already", base), "the file system does not tell the two names apart; rename one of the mailboxes or exclude it")
 		}
-		dir = parent
+		parent = path
 	}
 	return nil
 }
@@ -174,6 +180,11 @@ func (s *Store) RenameBox(ctx context.Context, from, to mail.Box) error {
 	}
 	if err != nil {
 		return fail(err)
+	}
+	for _, p := range pairs { // none is renamed if one cannot be
+		if _, err := s.fs.Stat(p[1], false); err == nil {
+			return fail(fs.ErrExist)
+		}
 	}
 	for _, p := range pairs {
 		if err := s.renameDir(p[0], p[1]); err != nil {

@@ -100,27 +100,27 @@ func (s *Store) syncDirs(dirs folders) error {
 // Delete implements store.Store: messages go to the attic. The first and the last one are compared with what is known of
 // them.
 func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry) ([]mail.Key, error) {
-	fail := func(err error) ([]mail.Key, error) {
-		return nil, s.trouble(fmt.Sprintf("delete messages of %q", name), err)
+	fail := func(err error) error {
+		return s.trouble(fmt.Sprintf("delete messages of %q", name), err)
 	}
 	if err := s.writable(ctx); err != nil {
-		return fail(err)
+		return nil, fail(err)
 	}
 	b, err := s.box(ctx, name)
 	if err != nil {
-		return fail(err)
+		return nil, fail(err)
 	}
 	if len(entries) == 0 {
 		return nil, nil
 	}
 	for _, e := range []mail.Entry{entries[0], entries[len(entries)-1]} {
 		if err := s.sample(ctx, name, e); err != nil {
-			return fail(err)
+			return nil, fail(err)
 		}
 	}
 	attic, err := s.attic(name)
 	if err != nil {
-		return fail(err)
+		return nil, fail(err)
 	}
 	changed := folders{attic}
 	finder := s.finder(b)
@@ -140,13 +140,10 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 			finder.note(e.Key, "", false)
 		}
 	}
-	return nil, func() error {
-		if err := errors.Join(err, s.syncDirs(changed)); err != nil {
-			_, err = fail(err)
-			return err
-		}
-		return nil
-	}()
+	if err = errors.Join(err, s.syncDirs(changed)); err != nil {
+		return nil, fail(err)
+	}
+	return nil, nil
 }
 
 // sample compares one message with what is known of it (rule 9).
@@ -191,15 +188,20 @@ func (s *Store) attic(name mail.Box) (string, error) {
 	if len(flat) > maxName {
 		flat = flat[:maxName]
 	}
-	dir := filepath.Join(s.c.Path, s.c.control(), "attic", s.c.Now().UTC().Format("2006-01-02"), flat)
-	s.mu.Lock()
-	have := s.dates[dir]
-	s.mu.Unlock()
-	if have {
-		return dir, nil
-	}
+	dir := filepath.Join(s.c.Attic, s.c.Now().UTC().Format("2006-01-02"), flat)
 	if err := s.makeFolder(dir); err != nil {
 		return "", err
+	}
+	s.mu.Lock()
+	durable := s.dates[dir]
+	s.mu.Unlock()
+	if durable {
+		return dir, nil
+	}
+	for up := filepath.Dir(dir); len(up) >= len(s.c.Attic) && len(up) > 1; up = filepath.Dir(up) { // made before a crash, perhaps
+		if err := s.fs.SyncDir(up); err != nil {
+			return "", err
+		}
 	}
 	s.mu.Lock()
 	s.dates[dir] = true

@@ -1,6 +1,7 @@
 package maildirstore
 
 import (
+	"path/filepath"
 	"time"
 
 	"mailtwin/internal/mail"
@@ -15,6 +16,7 @@ type Config struct {
 	InfoSep byte   // between unique name and flags: ':' (default), ';' or '!'
 	// ReadOnly: nothing is written.
 	ReadOnly bool
+	Attic    string           // folder for removed messages; "": attic in the folder that is our own in the root
 	FS       FS               // nil: the operating system's
 	Now      func() time.Time // nil: time.Now
 }
@@ -42,6 +44,10 @@ func (c *Config) defaults() {
 	if c.InfoSep == 0 {
 		c.InfoSep = ':'
 	}
+	if c.Attic == "" {
+		c.Attic = filepath.Join(c.Path, c.control(), "attic")
+	}
+	c.Attic = filepath.Clean(c.Attic)
 	if c.FS == nil {
 		c.FS = osFS{}
 	}

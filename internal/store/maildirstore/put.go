@@ -95,6 +95,15 @@ func (p *putter) begin() error {
 			return err
 		}
 	}
+	p.b.mu.Lock()
+	swept := p.b.swept
+	p.b.swept = true
+	p.b.mu.Unlock()
+	if !swept {
+		if err := p.s.sweep(p.b, func(string) bool { return false }); err != nil {
+			return err
+		}
+	}
 	if len(p.intents) < syncAllFrom {
 		return nil
 	}

@@ -142,34 +142,13 @@ func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, ope
 		done[at] = mail.Done{Box: b.name, Key: f.key, Lacks: lacks(intents[at].Entry.Flags, words)}
 		changed.add(filepath.Join(b.dir, f.sub())) // the name may not be durable yet
 	}
-	if err := s.sweep(b, open); err != nil {
+	mine := func(name string) bool {
+		return slices.ContainsFunc(intents, func(in mail.Intent) bool { return string(in.Token) == name })
+	}
+	if err := s.sweep(b, mine); err != nil {
 		return err
 	}
 	return s.syncDirs(changed)
-}
-
-// sweep removes from tmp what interrupted deliveries left: those of open tokens, which did not land.
-func (s *Store) sweep(b *box, open map[string]int) error {
-	if s.c.ReadOnly {
-		return nil
-	}
-	var left []string
-	err := s.fs.Each(filepath.Join(b.dir, "tmp"), func(name string, _ fs.FileMode) error {
-		if _, ok := open[name]; ok {
-			left = append(left, name)
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	slices.Sort(left)
-	for _, name := range left {
-		if err := s.fs.Remove(filepath.Join(b.dir, "tmp", name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
 }
 
 // Secure implements store.Securer.

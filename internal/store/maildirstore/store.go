@@ -30,7 +30,7 @@ type Store struct {
 	boxes  map[mail.Box]*box  // by name, as last listed
 	bad    map[mail.Box]error // why others cannot be used
 	walked bool               // boxes and bad were filled
-	dates  map[string]bool    // folders of the attic that exist
+	dates  map[string]bool    // folders of the attic whose names are durable
 }
 
 // box is the folder of a mailbox.
@@ -41,6 +41,7 @@ type box struct {
 	// index has the files as last seen, sorted by key; nil: not read. It may be out of date: whoever does not find a file where
 	// it says reads it again.
 	index []file
+	swept bool // tmp was looked through
 }
 
 var (
@@ -198,9 +199,12 @@ func (s *Store) trouble(what string, err error) error {
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 
+// tokenBytes is how many random bytes a token has.
+const tokenBytes = 10
+
 // token makes a unique name: the time, and 80 random bits.
 func (s *Store) token() string {
-	var b [10]byte
+	var b [tokenBytes]byte
 	_, _ = rand.Read(b[:]) // never fails
 	return strconv.FormatInt(s.c.Now().Unix(), 10) + "." + encoding.EncodeToString(b[:]) + ".mt"
 }

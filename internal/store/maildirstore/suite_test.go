@@ -154,33 +154,73 @@ func (r *reader) Age() error {
 
 func (r *reader) Reopen() (store.Store, error) { return New(r.c) }
 
+// unsynced is the file system without the waiting: that all is synced that must be is for the tests of power cuts.
+type unsynced struct{ osFS }
+
+type unsyncedFile struct{ File }
+
+func (unsyncedFile) Sync() error { return nil }
+
+func (f unsynced) Create(path string) (File, error) {
+	file, err := f.osFS.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{file}, nil
+}
+
+func (f unsynced) Open(path string) (File, error) {
+	file, err := f.osFS.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return unsyncedFile{file}, nil
+}
+
+func (unsynced) SyncDir(string) error { return nil }
+
+func (unsynced) SyncAll(string) (Syncer, error) { return nil, errors.ErrUnsupported }
+
+func suite(c Config, streams bool) storetest.Options {
+	return storetest.Options{
+		New: func(t *testing.T) (store.Store, storetest.User) {
+			c := c
+			c.Path = filepath.Join(t.TempDir(), "Mail")
+			if !streams {
+				c.FS = unsynced{}
+			}
+			s, err := New(c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s, newReader(t, c)
+		},
+		Marks: true, Marker: true, Keywords: true, UserKeywords: true, Streams: streams,
+		BadName: func(b mail.Box) bool {
+			c := c
+			c.defaults()
+			d, err := (naming{layout: c.Layout, mutf7: c.Names == "mutf7", inbox: c.Inbox}).dir(b)
+			return err != nil || !fs.ValidPath(filepath.ToSlash(d))
+		},
+	}
+}
+
+// TestMemory runs the suite alone, since memory is measured.
+func TestMemory(t *testing.T) { storetest.Run(t, suite(Config{}, true)) }
+
+// TestSuite runs it with every other layout and way of naming.
 func TestSuite(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]Config{
-		"nested":          {},
 		"maildir++":       {Layout: MaildirPP},
 		"flat":            {Layout: Flat, InfoSep: '!'},
 		"mutf7":           {Names: "mutf7", Inbox: "."},
 		"maildir++/mutf7": {Names: "mutf7", Layout: MaildirPP, InfoSep: ';'},
+		"flat/mutf7":      {Names: "mutf7", Layout: Flat},
 	} {
 		t.Run(name, func(t *testing.T) {
-			storetest.Run(t, storetest.Options{
-				New: func(t *testing.T) (store.Store, storetest.User) {
-					c := c
-					c.Path = filepath.Join(t.TempDir(), "Mail")
-					s, err := New(c)
-					if err != nil {
-						t.Fatal(err)
-					}
-					return s, newReader(t, c)
-				},
-				Marks: true, Marker: true, Keywords: true, UserKeywords: true, Streams: true,
-				BadName: func(b mail.Box) bool {
-					c := c
-					c.defaults()
-					d, err := (naming{layout: c.Layout, mutf7: c.Names == "mutf7", inbox: c.Inbox}).dir(b)
-					return err != nil || !fs.ValidPath(filepath.ToSlash(d))
-				},
-			})
+			t.Parallel()
+			storetest.Run(t, suite(c, false))
 		})
 	}
 }
