@@ -33,8 +33,8 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "build mailtwin: %v\n%s", err, out)
 		return 1
 	}
-	if dovecot, missing = startDovecot(filepath.Join(dir, "dovecot")); missing == nil {
-		defer dovecot.stop()
+	if dovecot, missing = startDovecot(); missing == nil {
+		defer dovecot.Stop()
 	}
 	return m.Run()
 }

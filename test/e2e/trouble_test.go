@@ -18,21 +18,24 @@ func TestTroubleIsTold(t *testing.T) {
 	t.Parallel()
 	needServer(t)
 	type keys = map[string]string
+	foreign, _ := impostor(t, "localhost", time.Now().Add(time.Hour))
+	expired, expiredCA := impostor(t, "localhost", time.Now().Add(-time.Hour))
+	other, otherCA := impostor(t, "other.example.org", time.Now().Add(time.Hour))
+	imaps := func(port int) string { return fmt.Sprintf("imaps://me@localhost:%d", port) }
 	for name, c := range map[string]struct {
 		bad  keys // of the account
 		code int
 		says []string
 	}{
-		"no network":          {bad: keys{"remote": fmt.Sprintf("imap://me@127.0.0.1:%d", freePort())}, code: 10, says: []string{"refused"}},
-		"no such host":        {bad: keys{"remote": "imap://me@no-such-host.invalid"}, code: 10, says: []string{"no-such-host.invalid"}},
-		"wrong password":      {bad: keys{"password_command": "echo wrong-secret"}, code: 12, says: []string{"login"}},
-		"no password":         {bad: keys{"password_command": "exit 3"}, code: 1, says: []string{"password_command"}},
-		"foreign certificate": {bad: keys{"remote": fmt.Sprintf("imaps://me@localhost:%d", dovecot.tls), "tls": "", "tls_ca": dovecot.foreign}, code: 10, says: []string{"certificate"}},
-		"other host's certificate": {
-			bad: keys{"remote": fmt.Sprintf("imaps://me@127.0.0.1:%d", dovecot.tls), "tls": "", "tls_ca": dovecot.ca}, code: 10, says: []string{"certificate"},
-		},
-		"TLS to a plain port": {bad: keys{"remote": fmt.Sprintf("imaps://me@127.0.0.1:%d", dovecot.plain), "tls": ""}, code: 10, says: []string{"TLS"}},
-		"a file as Maildir":   {bad: keys{"local": "maildir:" + filepath.Join(t.TempDir(), "file")}, code: 2, says: []string{"file"}},
+		"no network":               {bad: keys{"remote": fmt.Sprintf("imap://me@127.0.0.1:%d", freePort())}, code: 10, says: []string{"refused"}},
+		"no such host":             {bad: keys{"remote": "imap://me@no-such-host.invalid"}, code: 10, says: []string{"no-such-host.invalid"}},
+		"wrong password":           {bad: keys{"password_command": "echo wrong-secret"}, code: 12, says: []string{"login"}},
+		"no password":              {bad: keys{"password_command": "exit 3"}, code: 1, says: []string{"password_command"}},
+		"foreign certificate":      {bad: keys{"remote": imaps(foreign), "tls": "", "tls_ca": dovecot.ca}, code: 10, says: []string{"certificate"}},
+		"expired certificate":      {bad: keys{"remote": imaps(expired), "tls": "", "tls_ca": expiredCA}, code: 10, says: []string{"expired"}},
+		"other host's certificate": {bad: keys{"remote": imaps(other), "tls": "", "tls_ca": otherCA}, code: 10, says: []string{"other.example.org"}},
+		"TLS to a plain port":      {bad: keys{"remote": fmt.Sprintf("imaps://me@127.0.0.1:%d", dovecot.plain), "tls": ""}, code: 10, says: []string{"TLS"}},
+		"a file as Maildir":        {bad: keys{"local": "maildir:" + filepath.Join(t.TempDir(), "file")}, code: 2, says: []string{"file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -31,7 +31,7 @@ type world struct {
 func newWorld(t *testing.T, more ...string) *world {
 	t.Helper()
 	home := t.TempDir()
-	name := strings.NewReplacer("/", "-", " ", "-", "#", "-").Replace(strings.ToLower(t.Name()))
+	name := strings.NewReplacer("/", "-", " ", "-", "#", "-", "'", "").Replace(strings.ToLower(t.Name()))
 	w := &world{t: t, home: home, user: name, mail: filepath.Join(home, "Mail")}
 	if dovecot != nil {
 		w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nlocal = \"maildir:%s\"\n%s\n",
