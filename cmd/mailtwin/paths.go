@@ -38,7 +38,7 @@ func adHocName(stores [2]config.Store) string {
 
 // readable makes the gist of an address part of a file name.
 func readable(s config.Store) string {
-	text := ""
+	var text string
 	if s.IMAP != nil {
 		text = s.IMAP.User + "@" + s.IMAP.Host
 	} else {

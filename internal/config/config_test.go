@@ -240,7 +240,7 @@ func TestAddresses(t *testing.T) {
 func TestNearest(t *testing.T) {
 	t.Parallel()
 	words := []string{"work", "home", "password_command", "local"}
-	for word, want := range map[string]string{"wrok": "work", "Home": "home", "password_cmd": "password_command", "x": "", "remote": "", "": ""} {
+	for word, want := range map[string]string{"okrw": "", "wor": "work", "Home": "home", "password_cmd": "password_command", "x": "", "remote": "", "": ""} {
 		if got := Nearest(word, words); got != want {
 			t.Errorf("%q: %q, want %q", word, got, want)
 		}

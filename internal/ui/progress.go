@@ -126,7 +126,8 @@ func (p *Progress) advance(k busyKey, e engine.Event) (due bool, line string) {
 	if p.ui.JSON {
 		every = jsonEvery
 	}
-	if now.Sub(b.printed) < every && !(ends && (p.ui.JSON || p.ui.Verbose)) {
+	last := ends && (p.ui.JSON || p.ui.Verbose) // worth a line whenever it comes
+	if !last && now.Sub(b.printed) < every {
 		return false, ""
 	}
 	b.printed = now

@@ -45,15 +45,6 @@ func Clean(s string) string {
 	return b.String()
 }
 
-// cleanLines is Clean for text whose line ends are ours.
-func cleanLines(s string) string {
-	lines := strings.Split(s, "\n")
-	for i := range lines {
-		lines[i] = Clean(lines[i])
-	}
-	return strings.Join(lines, "\n")
-}
-
 // number writes 1234567 as 1,234,567.
 func number(n int) string {
 	s := strconv.Itoa(n)
