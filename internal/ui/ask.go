@@ -14,7 +14,11 @@ import (
 func (u *UI) AskDeletes(ctx context.Context, in io.Reader, account string, held []plan.Held) bool {
 	defer u.Pause()()
 	for i, h := range held {
-		question := question(u.place(account, h.Box), h)
+		place := u.place(account, h.Box)
+		if h.Box == "" {
+			place = "account " + place
+		}
+		question := question(place, h)
 		if i < len(held)-1 {
 			_, _ = fmt.Fprintf(u.err, "%s\n", question)
 			continue

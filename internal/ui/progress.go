@@ -29,7 +29,8 @@ type Progress struct {
 	busy   map[busyKey]*busyBox
 	phases map[string]engine.Phase // by account
 
-	drawn int // lines on the screen; guarded by ui.mu
+	drawn int    // lines on the screen; guarded by ui.mu
+	seen  string // these lines; guarded by ui.mu
 	ended sync.Once
 	stop  chan struct{}
 	done  chan struct{}
@@ -88,8 +89,10 @@ func (p *Progress) redraw() {
 			return
 		case <-tick.C:
 			p.ui.mu.Lock()
-			p.hide()
-			p.show()
+			if p.text() != p.seen || p.drawn == 0 {
+				p.hide()
+				p.show()
+			}
 			p.ui.mu.Unlock()
 		}
 	}
@@ -197,18 +200,20 @@ func (p *Progress) show() {
 	if p == nil || p.drawn != 0 {
 		return
 	}
-	lines := p.lines(p.now())
-	if len(lines) == 0 {
-		return
-	}
+	p.seen = p.text()
+	p.drawn = strings.Count(p.seen, "\n")
+	_, _ = io.WriteString(p.ui.err, p.seen)
+}
+
+// text is what is to be seen, cut to the width of the terminal.
+func (p *Progress) text() string {
 	columns := p.ui.width()
 	var b strings.Builder
-	for _, l := range lines {
+	for _, l := range p.lines(p.now()) {
 		b.WriteString(p.ui.dim(fit(l, columns-1)))
 		b.WriteByte('\n')
 	}
-	_, _ = io.WriteString(p.ui.err, b.String())
-	p.drawn = len(lines)
+	return b.String()
 }
 
 // lines are those of the busy mailboxes, and for accounts without any the phase.
