@@ -4,9 +4,10 @@
 // folder synced. No message file is ever renamed but for flags, from new to cur, and when the message moves; nothing
 // overwrites anything. What is removed goes to the attic.
 //
-// A message's key is its unique name: the file name up to ":2,". A file whose unique name another file of the mailbox has
-// too gets its whole name as key. Files without info, with foreign parts such as ",U=7", with unsorted or unknown flags are
-// messages like others.
+// A message's key is its unique name: the file name up to ":2,". Where several files of a mailbox have one unique name,
+// the key of each is that name and the number of its inode, so that they stay apart whatever flags they get. Files without
+// info, with foreign parts such as ",U=7", with unsorted or unknown flags are messages like others. Links and other things
+// that are no regular files are no messages.
 //
 // Content: LF in the file, CRLF on the wire. A body whose lines all end with CRLF comes back byte for byte. A bare LF comes
 // back as CRLF, and of several CRs before an LF one is lost each way; the digest does not see either.
@@ -17,7 +18,8 @@ package maildirstore
 // Layout of the tree:
 //
 //	.mailtwin/marker            id of the root and run counter (mailtwin.d for maildir++, where dot folders are mailboxes)
-//	.mailtwin/attic/DATE/BOX/   removed messages, under their names; no folder here is called cur, new or tmp
+//	.mailtwin/attic/DATE/BOX/   removed messages, under their names, unless Config.Attic is elsewhere; no folder here is called cur,
+//	                            new or tmp
 //	INBOX/cur INBOX/new INBOX/tmp
 //	Work/Invoices/cur ...       nested
 //	.Work.Invoices/cur ...      maildir++; INBOX is the root itself

@@ -10,6 +10,8 @@ import (
 
 func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
 
+func isBroken(err error) bool { return errors.Is(err, unix.EIO) }
+
 func isCrossDevice(err error) bool { return errors.Is(err, unix.EXDEV) }
 
 func isNotEmpty(err error) bool { return errors.Is(err, unix.ENOTEMPTY) || errors.Is(err, unix.EEXIST) }

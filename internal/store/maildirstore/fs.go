@@ -110,10 +110,20 @@ func (osFS) SyncDir(path string) error {
 	return errors.Join(f.Sync(), f.Close())
 }
 
-// linkOver renames without overwriting where the system has no call for that.
+// linkOver renames without overwriting where the system has no call for that. Where there are no hard links either, it looks
+// first; names are unique enough for that.
 func linkOver(from, to string) error {
-	if err := os.Link(from, to); err != nil {
+	err := os.Link(from, to)
+	if err == nil {
+		return os.Remove(from)
+	}
+	if !errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, fs.ErrPermission) {
 		return err
 	}
-	return os.Remove(from)
+	if _, there := os.Lstat(to); there == nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
+	} else if !errors.Is(there, fs.ErrNotExist) {
+		return there
+	}
+	return os.Rename(from, to)
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -351,5 +353,37 @@ func TestOddAttic(t *testing.T) {
 	})
 	if err != nil || n != 3 {
 		t.Errorf("%d in the attic, %v", n, err)
+	}
+}
+
+// locked is a file system on which some folders cannot be read.
+type locked struct {
+	osFS
+	names []string
+}
+
+func (f locked) Each(path string, fn func(string, fs.FileMode) error) error {
+	if slices.Contains(f.names, filepath.Base(path)) {
+		return &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+	}
+	return f.osFS.Each(path, fn)
+}
+
+// TestOddUnreadable: a folder that cannot be read is told, and the other mailboxes are there.
+func TestOddUnreadable(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1", "Secret/cur/1", "Secret/Sub/cur/1", "Work/cur/1")
+	for _, name := range []string{"lost+found", "Empty"} {
+		if err := os.Mkdir(filepath.Join(root, name), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, Config{Path: root, FS: locked{names: []string{"Secret", "lost+found"}}})
+	list := listBoxes(t, s)
+	if len(list) != 3 || list["INBOX"].Err != nil || list["Work"].Err != nil || mail.HintOf(list["Secret"].Err) == "" {
+		t.Errorf("%v", list)
+	}
+	if _, err := s.View(t.Context(), "Secret", ""); err == nil || errors.Is(err, store.ErrGone) {
+		t.Errorf("view of a mailbox that cannot be read: %v", err)
 	}
 }

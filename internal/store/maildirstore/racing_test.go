@@ -2,6 +2,7 @@ package maildirstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -237,5 +238,34 @@ func TestAtticElsewhere(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(attic, "2023-11-14", "INBOX", "1.x:2,S")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRenameOver: neither way of renaming overwrites.
+func TestRenameOver(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	for i, rename := range []func(from, to string) error{osFS{}.Rename, linkOver} {
+		for _, name := range []string{"a", "b"} {
+			if err := os.WriteFile(path(name), []byte(name), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := rename(path("a"), path("b")); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("way %d: %v, want ErrExist", i, err)
+		}
+		if text, err := os.ReadFile(path("b")); err != nil || string(text) != "b" {
+			t.Errorf("way %d: overwritten: %q, %v", i, text, err)
+		}
+		if err := os.Remove(path("b")); err != nil {
+			t.Fatal(err)
+		}
+		if err := rename(path("a"), path("b")); err != nil {
+			t.Errorf("way %d: %v", i, err)
+		}
+		if err := rename(path("a"), path("c")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("way %d: %v, want ErrNotExist", i, err)
+		}
 	}
 }

@@ -133,7 +133,7 @@ func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, ope
 	for i := range files {
 		f := &files[i]
 		unique, _ := split(f.name, s.c.InfoSep)
-		token, _, _ := strings.Cut(unique, ",S=")
+		token, _, _ := strings.Cut(unique, ",") // others may have added parts of theirs to our size
 		at, ok := open[token]
 		if !ok || taken != nil && taken(mail.Ref{Box: b.name, Key: f.key}) {
 			continue

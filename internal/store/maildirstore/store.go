@@ -191,6 +191,8 @@ func (s *Store) trouble(what string, err error) error {
 	switch {
 	case isFull(err):
 		return mail.WithHint(err, "make room on the disk and sync again")
+	case isBroken(err):
+		return mail.WithHint(err, "the disk reports errors: check it, and the system's log, before the next sync")
 	case errors.Is(err, os.ErrPermission):
 		return mail.WithHint(err, "check the owner and the permissions below "+s.c.Path)
 	}

@@ -15,7 +15,7 @@ import (
 
 // Boxes implements store.Store.
 func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
-	folders, err := s.walk(ctx)
+	folders, unreadable, err := s.walk(ctx)
 	if err != nil {
 		return nil, s.trouble("list mailboxes of "+s.c.Path, err)
 	}
@@ -35,12 +35,20 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 		}
 		byName[name] = append(byName[name], dir)
 	}
+	for dir, err := range unreadable {
+		name, ok := s.naming.box(dir)
+		if !ok {
+			name = mail.Box(strings.ToValidUTF8(dir, "?"))
+		}
+		bad[name] = s.trouble(fmt.Sprintf("list mailbox %q and those below it", name), err)
+		byName[name] = append(byName[name], dir)
+	}
 	list := make([]store.Status, 0, len(byName))
 	boxes := make(map[mail.Box]*box, len(byName))
 	for name, dirs := range byName {
 		st := store.Status{Box: name, Total: -1, Err: bad[name]}
 		switch {
-		case len(dirs) > 1:
+		case len(dirs) > 1 && st.Err == nil:
 			slices.Sort(dirs)
 			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: the folders %q have one name for it", name, dirs), "rename one of them")
 		case st.Err == nil:

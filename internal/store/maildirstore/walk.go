@@ -17,24 +17,25 @@ const maxDepth = 64
 type walker struct {
 	s     *Store
 	seen  map[[2]uint64]bool
-	links []string // found, and not followed yet
-	found []string // relative to the root
+	links []string         // found, and not followed yet
+	found []string         // relative to the root
+	bad   map[string]error // folders that cannot be read
 }
 
-// walk returns all folders that have a cur, relative to the root, in no order.
-func (s *Store) walk(ctx context.Context) ([]string, error) {
-	w := &walker{s: s, seen: map[[2]uint64]bool{}}
+// walk returns all folders that have a cur, relative to the root, in no order, and why others cannot be read.
+func (s *Store) walk(ctx context.Context) (found []string, bad map[string]error, err error) {
+	w := &walker{s: s, seen: map[[2]uint64]bool{}, bad: map[string]error{}}
 	todo := []string{"."}
 	for len(todo) > 0 {
 		for _, dir := range todo {
 			if err := w.visit(ctx, dir); err != nil && (dir != "." || !errors.Is(err, fs.ErrNotExist)) {
-				return nil, err
+				return nil, nil, err
 			}
 		}
 		todo, w.links = w.links, nil
 		slices.Sort(todo)
 	}
-	return w.found, nil
+	return w.found, w.bad, nil
 }
 
 // visit looks into a folder that was not visited before, and into those below it. What vanishes meanwhile is passed over.
@@ -66,11 +67,15 @@ func (w *walker) visit(ctx context.Context, dir string) error {
 		}
 		return nil
 	})
-	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) && dir != "." {
-			return nil
-		}
+	switch {
+	case err == nil:
+	case dir == "." || !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission):
 		return err
+	case errors.Is(err, fs.ErrPermission) && dir != "lost+found": // of the file system; no mail is in it
+		w.bad[dir] = err
+		return nil
+	default:
+		return nil
 	}
 	if isBox {
 		w.found = append(w.found, dir)
