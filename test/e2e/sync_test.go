@@ -15,12 +15,12 @@ import (
 // summary is the last line of --json.
 type summary struct {
 	Event                                                 string
-	Copied_to_local, Copied_to_remote                     int //nolint:revive,staticcheck // names of the JSON fields
-	Flagged_local, Flagged_remote                         int //nolint:revive,staticcheck
-	Deleted_local, Deleted_remote                         int //nolint:revive,staticcheck
-	Moved_local, Moved_remote, Adopted, Held_back, Errors int //nolint:revive,staticcheck
+	Copied_to_local, Copied_to_remote                     int //nolint:staticcheck // names of the JSON fields
+	Flagged_local, Flagged_remote                         int //nolint:staticcheck
+	Deleted_local, Deleted_remote                         int //nolint:staticcheck
+	Moved_local, Moved_remote, Adopted, Held_back, Errors int //nolint:staticcheck
 	Mailboxes, Messages                                   int
-	Round_trips                                           int //nolint:revive,staticcheck
+	Round_trips                                           int //nolint:staticcheck
 }
 
 func (w *world) summary(args ...string) summary {

@@ -24,7 +24,6 @@ var (
 	errNoHello  = errors.New("the store was not opened")
 	errNoEpoch  = errors.New("the server tells no UIDVALIDITY")
 	errNoUIDs   = errors.New("the server does not keep UIDs")
-	errStopped  = errors.New("stopped")
 	errReadOnly = fmt.Errorf("%w by configuration", store.ErrReadOnly)
 )
 

@@ -20,7 +20,7 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 	o.Condstore = c.condstor && !c.qresync
 	c.box = ""
 	c.mu.Lock()
-	c.exists, c.moved = 0, false
+	c.exists = 0
 	c.mu.Unlock()
 	sel, err := c.client.Select(name, o).Wait(ctx)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 	}
 	c.box, c.sel, c.writable = box, sel, !sel.ReadOnly && !s.cfg.ReadOnly
 	c.mu.Lock()
-	c.exists, c.moved = int64(sel.Exists), false
+	c.exists = int64(sel.Exists)
 	c.mu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()

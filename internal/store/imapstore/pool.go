@@ -33,7 +33,6 @@ type conn struct {
 
 	mu     sync.Mutex // guards what the reader counts
 	exists int64
-	moved  bool // messages came or went since SELECT
 }
 
 // heard follows the number of messages. It runs on the client's reader.
@@ -42,23 +41,22 @@ func (c *conn) heard(u imap.Unsolicited) {
 	defer c.mu.Unlock()
 	switch u.Kind {
 	case imap.UnsolicitedExists:
-		c.moved = c.moved || c.exists != int64(u.Num)
 		c.exists = int64(u.Num)
 	case imap.UnsolicitedExpunge:
-		c.exists, c.moved = c.exists-1, true
+		c.exists--
 	case imap.UnsolicitedVanished:
 		if !u.Earlier {
-			c.exists, c.moved = c.exists-int64(u.UIDs.Len()), true
+			c.exists -= int64(u.UIDs.Len())
 		}
 	default:
 	}
 }
 
-// total returns how many messages the selected mailbox has, and whether that changed since SELECT.
-func (c *conn) total() (n int, moved bool) {
+// total returns how many messages the selected mailbox has.
+func (c *conn) total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return int(c.exists), c.moved
+	return int(c.exists)
 }
 
 func (c *conn) has(capability string) bool { return c.client.Has(capability) }

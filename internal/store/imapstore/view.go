@@ -183,7 +183,7 @@ func (v *viewer) head(now state) mail.Head {
 	if st, ok := v.s.holds(v.box); ok {
 		h.Storable = st
 	}
-	h.Total, _ = v.c.total()
+	h.Total = v.c.total()
 	mark := now.mark()
 	h.End = func() (mail.Mark, error) { return mark, nil }
 	return h
@@ -218,7 +218,7 @@ func (v *viewer) condstore(ctx context.Context, now state) (mail.View, error) {
 			arrived++
 		}
 	}
-	total, _ := v.c.total()
+	total := v.c.total()
 	if int(v.old.messages)+arrived != total {
 		return nil, nil
 	}
@@ -240,7 +240,7 @@ func (v *viewer) items() imap.FetchItems {
 
 // whole lists all messages. A list that does not agree with EXISTS shows only a part: what it lacks is not gone (rule 10).
 func (v *viewer) whole(ctx context.Context, now state) (mail.View, error) {
-	if total, _ := v.c.total(); total > 0 {
+	if total := v.c.total(); total > 0 {
 		st, err := v.c.client.UIDFetch(imap.NumRange(1, maxUID), v.items(), imap.FetchOptions{}, v.take1).Wait(ctx)
 		if err != nil {
 			return nil, err
@@ -255,7 +255,7 @@ func (v *viewer) whole(ctx context.Context, now state) (mail.View, error) {
 
 // complete makes sure that the list has every message of the mailbox.
 func (v *viewer) complete(ctx context.Context, st imap.Status) error {
-	total, _ := v.c.total()
+	total := v.c.total()
 	if len(v.seen.uids) == total && st.Code != "MESSAGELIMIT" {
 		return nil
 	}
@@ -263,7 +263,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	if err != nil {
 		return err
 	}
-	total, _ = v.c.total()
+	total = v.c.total()
 	if found.All.Len() != total || found.Status.Code == "MESSAGELIMIT" {
 		return fmt.Errorf("the server shows %d of %d messages", found.All.Len(), total)
 	}
@@ -287,7 +287,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 		}
 	}
 	v.seen.order()
-	if total, _ = v.c.total(); len(v.seen.uids) != total {
+	if total = v.c.total(); len(v.seen.uids) != total {
 		return fmt.Errorf("the server shows %d of %d messages", len(v.seen.uids), total)
 	}
 	return nil

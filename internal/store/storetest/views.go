@@ -118,7 +118,7 @@ func testDelta(f *fixture) {
 		}
 		f.age()
 		v := f.view(box, mark)
-		if v.delta != (f.Delta && mark != "") && !(v.delta && f.SomeDeltas) {
+		if want := f.Delta && mark != ""; v.delta != want && (want || !f.SomeDeltas) {
 			f.Fatalf("delta %v", v.delta)
 		}
 		if v.delta && len(v.entries) > changed { // of what is gone, servers may tell more (RFC 7162 section 3.2.5.2)
