@@ -85,6 +85,9 @@ func (a *app) syncOne(ctx context.Context, t *target, u *ui.UI, progress *ui.Pro
 	if shut := s.close(); err == nil {
 		err = shut
 	}
+	if err == nil && res.Summary.Mailboxes < len(t.only) {
+		err = t.noSuchBox()
+	}
 	progress.Forget(t.Name)
 	t.nameInHints(&res)
 	code := codeOfResult(res)
@@ -116,6 +119,15 @@ func (a *app) failSync(ctx context.Context, u *ui.UI, t *target, res engine.Resu
 		u.Outcome(t.Name, res)
 	}
 	return code
+}
+
+// noSuchBox is for mailboxes that were named but are on neither side, or left out by the configuration.
+func (t *target) noSuchBox() error {
+	hint := fmt.Sprintf("mailtwin status %s lists those that are in sync", t.Name)
+	if len(t.only) == 1 {
+		return usagef(hint, "there is no mailbox %q, or mailboxes = [...] leaves it out", t.only[0])
+	}
+	return usagef(hint, "one of the mailboxes %q is not there, or mailboxes = [...] leaves it out", t.only)
 }
 
 // canAsk reports whether there is somebody at a terminal.

@@ -51,7 +51,7 @@ func (a *app) targets(args []string) ([]*target, error) {
 			all = append(all, &target{Account: account, given: account.Name, only: []mail.Box{boxName(box)}})
 		case box == "":
 			all[i].only = nil
-		case len(all[i].only) > 0:
+		case len(all[i].only) > 0 && !slices.Contains(all[i].only, boxName(box)):
 			all[i].only = append(all[i].only, boxName(box))
 		}
 	}
