@@ -16,6 +16,30 @@ import (
 	"mailtwin/internal/mail"
 )
 
+// renameAll is a mail reader that changes the flags of messages until it is stopped.
+func renameAll(t *testing.T, root string, paths []string, stop <-chan struct{}) {
+	at := append([]string(nil), paths...)
+	for round := 0; ; round++ {
+		for i := range at {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			to := fmt.Sprintf("INBOX/cur/%04d.race:2,%s", i, []string{"S", "FS", "RS", ""}[(round+i)%4])
+			if at[i] == to {
+				continue
+			}
+			if err := os.Rename(filepath.Join(root, at[i]), filepath.Join(root, to)); err != nil {
+				t.Error(err)
+				return
+			}
+			at[i] = to
+		}
+		time.Sleep(time.Duration(round%5) * 60 * time.Millisecond) // now and then views can prove something
+	}
+}
+
 // TestRacingReader: while a mail reader renames messages, no view that proves its mark lacks one, none shows one twice, and
 // every message can be read.
 func TestRacingReader(t *testing.T) {
@@ -28,32 +52,10 @@ func TestRacingReader(t *testing.T) {
 		paths, keys = append(paths, "INBOX/new/"+key), append(keys, mail.Key(key))
 	}
 	root := tree(t, paths...)
-	inbox := filepath.Join(root, "INBOX")
 	s := open(t, Config{Path: root})
-	at := append([]string(nil), paths...)
 	stop := make(chan struct{})
 	var reader sync.WaitGroup
-	reader.Go(func() {
-		for round := 0; ; round++ {
-			for i := range at {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				to := fmt.Sprintf("INBOX/cur/%04d.race:2,%s", i, []string{"S", "FS", "RS", ""}[(round+i)%4])
-				if at[i] == to {
-					continue
-				}
-				if err := os.Rename(filepath.Join(root, at[i]), filepath.Join(root, to)); err != nil {
-					t.Error(err)
-					return
-				}
-				at[i] = to
-			}
-			time.Sleep(time.Duration(round%5) * 60 * time.Millisecond) // now and then views can prove something
-		}
-	})
+	reader.Go(func() { renameAll(t, root, paths, stop) })
 	proven := 0
 	for end := time.Now().Add(1500 * time.Millisecond); time.Now().Before(end); {
 		v, err := s.View(t.Context(), "INBOX", "")
@@ -82,9 +84,6 @@ func TestRacingReader(t *testing.T) {
 	err := s.Identify(t.Context(), "INBOX", keys, false, func(mail.Key, mail.Ident) error { read++; return nil })
 	if err != nil || read != count {
 		t.Errorf("%d of %d messages read, %v", read, count, err)
-	}
-	if _, err := os.Stat(inbox); err != nil {
-		t.Error(err)
 	}
 }
 
