@@ -15,12 +15,12 @@ import (
 // summary is the last line of --json.
 type summary struct {
 	Event                                                 string
-	Copied_to_local, Copied_to_remote                     int //nolint:staticcheck // names of the JSON fields
-	Flagged_local, Flagged_remote                         int //nolint:staticcheck
-	Deleted_local, Deleted_remote                         int //nolint:staticcheck
-	Moved_local, Moved_remote, Adopted, Held_back, Errors int //nolint:staticcheck
+	Copied_to_local, Copied_to_remote                     int
+	Flagged_local, Flagged_remote                         int
+	Deleted_local, Deleted_remote                         int
+	Moved_local, Moved_remote, Adopted, Held_back, Errors int
 	Mailboxes, Messages                                   int
-	Round_trips                                           int //nolint:staticcheck
+	Round_trips                                           int
 }
 
 func (w *world) summary(args ...string) summary {

@@ -31,7 +31,12 @@ type world struct {
 func newWorld(t *testing.T, more ...string) *world {
 	t.Helper()
 	home := t.TempDir()
-	name := strings.NewReplacer("/", "-", " ", "-", "#", "-", "'", "").Replace(strings.ToLower(t.Name()))
+	name := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(t.Name()))
 	w := &world{t: t, home: home, user: name, mail: filepath.Join(home, "Mail")}
 	if dovecot != nil {
 		w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nlocal = \"maildir:%s\"\n%s\n",
