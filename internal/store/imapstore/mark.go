@@ -74,10 +74,15 @@ func parseToken(t mail.Token) (validity, next uint32, ok bool) {
 
 func epoch(validity uint32) string { return strconv.FormatUint(uint64(validity), 10) }
 
-// storable reads PERMANENTFLAGS. A mailbox that says nothing holds everything (RFC 9051 section 6.3.2).
+// storable reads PERMANENTFLAGS. A mailbox that says nothing holds everything (RFC 9051 section 6.3.2); some servers say only
+// that any keyword can be made, and mean the system flags too.
 func storable(permanent []string) mail.Storable {
 	if permanent == nil {
 		return mail.AnyFlags
 	}
-	return mail.Storable{Flags: mail.ParseFlags(permanent), New: slices.Contains(permanent, `\*`)}
+	st := mail.Storable{Flags: mail.ParseFlags(permanent), New: slices.Contains(permanent, `\*`)}
+	if st.New && st.Flags.System == 0 {
+		st.Flags.System = mail.AllSystem
+	}
+	return st
 }

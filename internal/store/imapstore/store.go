@@ -75,6 +75,8 @@ func New(cfg Config) *Store {
 	if cfg.Wait <= 0 {
 		cfg.Wait = defaultWait
 	}
+	cfg.Credentials.Password = ours(cfg.Credentials.Password)
+	cfg.Credentials.Token = ours(cfg.Credentials.Token)
 	host := hostOf(cfg.Client)
 	if cfg.Name == "" {
 		cfg.Name = host
@@ -82,6 +84,20 @@ func New(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
 		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
+	}
+}
+
+// ours marks the errors of a function of the caller: that a password is not to be had says nothing of the server.
+func ours(get func(context.Context) (string, error)) func(context.Context) (string, error) {
+	if get == nil {
+		return nil
+	}
+	return func(ctx context.Context) (string, error) {
+		secret, err := get(ctx)
+		if err != nil {
+			err = own{err}
+		}
+		return secret, err
 	}
 }
 
