@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
@@ -66,10 +67,10 @@ func rowOf(p *mail.Pair, mailbox int64) pairRow {
 		r.keywords = p.Flags.Keywords + "\n" + p.Lacks[0].Keywords + "\n" + p.Lacks[1].Keywords
 	}
 	if !p.Ident.Digest.IsZero() {
-		r.digest = p.Ident.Digest[:]
+		r.digest = trim(p.Ident.Digest[:])
 	}
 	if !p.Ident.MessageID.IsZero() {
-		r.messageID = p.Ident.MessageID[:]
+		r.messageID = trim(p.Ident.MessageID[:])
 	}
 	return r
 }
@@ -96,7 +97,7 @@ func (r *pairRow) pair(box mail.Box) (mail.Pair, error) {
 		to   *mail.Hash
 		from []byte
 	}{{&p.Ident.Digest, r.digest}, {&p.Ident.MessageID, r.messageID}} {
-		if len(h.from) != 0 && copy(h.to[:], h.from) != len(h.to) {
+		if copy(h.to[:], h.from) != len(h.from) {
 			return p, damaged("hash of pair %d", r.id)
 		}
 	}
@@ -108,6 +109,9 @@ func (r *pairRow) pair(box mail.Box) (mail.Pair, error) {
 }
 
 func system(bits int64) mail.System { return mail.System(bits & int64(mail.AllSystem)) }
+
+// trim leaves out zeros at the end, which the reader adds again.
+func trim(b []byte) []byte { return bytes.TrimRight(b, "\x00") }
 
 func blob(s string) []byte {
 	if s == "" {

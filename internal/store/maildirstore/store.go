@@ -3,7 +3,7 @@ package maildirstore
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base32"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,12 +25,13 @@ type Store struct {
 	fs     FS
 	naming naming
 
-	mu     sync.Mutex
-	root   string             // id in the marker
-	boxes  map[mail.Box]*box  // by name, as last listed
-	bad    map[mail.Box]error // why others cannot be used
-	walked bool               // boxes and bad were filled
-	dates  map[string]bool    // folders of the attic whose names are durable
+	mu        sync.Mutex
+	lastToken int64              // microseconds since 1970
+	root      string             // id in the marker
+	boxes     map[mail.Box]*box  // by name, as last listed
+	bad       map[mail.Box]error // why others cannot be used
+	walked    bool               // boxes and bad were filled
+	dates     map[string]bool    // folders of the attic whose names are durable
 }
 
 // box is the folder of a mailbox.
@@ -199,16 +200,27 @@ func (s *Store) trouble(what string, err error) error {
 	return err
 }
 
-var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+// digits of tokens: in the order of their bytes, so that names made later come later.
+const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 
-// tokenBytes is how many random bytes a token has.
-const tokenBytes = 10
+// tokenDigits is how many digits a token has after its seconds: 20 bits of microseconds and 40 random ones.
+const tokenDigits = 12
 
-// token makes a unique name: the time, and 80 random bits.
+// token makes a unique name: the time, which never goes back in one session, and random bits.
 func (s *Store) token() string {
-	var b [tokenBytes]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return strconv.FormatInt(s.c.Now().Unix(), 10) + "." + encoding.EncodeToString(b[:]) + ".mt"
+	var b [8]byte
+	_, _ = rand.Read(b[3:]) // never fails
+	s.mu.Lock()
+	now := max(s.c.Now().UnixMicro(), s.lastToken+1)
+	s.lastToken = now
+	s.mu.Unlock()
+	n := uint64(now%1e6)<<40 | binary.BigEndian.Uint64(b[:]) //nolint:gosec // a time after 1970
+	text := strconv.AppendInt(make([]byte, 0, 32), now/1e6, 10)
+	text = append(text, '.')
+	for shift := 5 * (tokenDigits - 1); shift >= 0; shift -= 5 {
+		text = append(text, digits[n>>shift&31])
+	}
+	return string(append(text, ".mt"...))
 }
 
 // Close implements store.Store.

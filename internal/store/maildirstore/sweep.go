@@ -43,7 +43,7 @@ func (s *Store) sweep(b *box, over func(token string) bool) error {
 func (s *Store) stale(name string) bool {
 	seconds, rest, _ := strings.Cut(name, ".")
 	random, ours := strings.CutSuffix(rest, ".mt")
-	if raw, err := encoding.DecodeString(random); !ours || err != nil || len(raw) != tokenBytes {
+	if !ours || len(random) != tokenDigits || strings.Trim(random, digits) != "" {
 		return false
 	}
 	n, err := strconv.ParseInt(seconds, 10, 64)
