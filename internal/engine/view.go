@@ -260,6 +260,9 @@ func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch s
 
 func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) error {
 	marked := r.o.Expunge != plan.ExpungeNone
+	if same, err := r.sameSum(ctx, b, side, v, marked); err != nil || same {
+		return err
+	}
 	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), v.All, marked) {
 		if err != nil {
 			return err
@@ -267,6 +270,29 @@ func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.W
 		b.plan.Add(side, c)
 	}
 	return nil
+}
+
+// sameSum reports whether a whole view shows just what the base has, by their fingerprints: after a sync that changed
+// something, the next one sees its echo, and need not compare it pair by pair.
+func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole, marked bool) (bool, error) {
+	if marked {
+		return false, nil
+	}
+	want, err := r.db.Sum(ctx, b.name, side)
+	if err != nil {
+		return false, stateError(err)
+	}
+	if want == (mail.Sum{}) {
+		return false, nil // nothing is known of it
+	}
+	var sum mail.Sum
+	for e, err := range v.All {
+		if err != nil {
+			return false, err
+		}
+		sum.Add(e.Key, e.Flags)
+	}
+	return sum == want, nil
 }
 
 // deltaChunk is how many changed messages are looked up in the base at a time.

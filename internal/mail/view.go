@@ -23,7 +23,8 @@ type View interface {
 	view()
 }
 
-// Whole shows every message: silence means gone. All yields them in the byte order of keys and ends at the first error.
+// Whole shows every message: silence means gone. All yields them in the byte order of keys and ends at the first error; it may
+// be ranged over more than once and shows the same each time.
 type Whole struct {
 	Head
 	All iter.Seq2[Entry, error]

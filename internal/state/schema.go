@@ -44,6 +44,13 @@ CREATE UNIQUE INDEX pair_local ON pair (mailbox, local) WHERE local IS NOT NULL;
 CREATE UNIQUE INDEX pair_remote ON pair (mailbox, remote) WHERE remote IS NOT NULL;
 CREATE INDEX pair_remains ON pair (mailbox, remains) WHERE remains != 0;
 
+-- Fingerprints of the pairs of each mailbox, by side, see mail.Sum. A wrong one only costs a look at all pairs.
+CREATE TABLE sums (
+	mailbox INTEGER PRIMARY KEY,
+	local BLOB NOT NULL,
+	remote BLOB NOT NULL
+) STRICT;
+
 CREATE TABLE intent (
 	id INTEGER PRIMARY KEY,
 	value TEXT NOT NULL,        -- JSON

@@ -15,6 +15,7 @@ import (
 type Tx struct {
 	w     *writer
 	boxes map[mail.Box]int64
+	sums  map[int64]*[2]mail.Sum // to be added, by mailbox
 	buf   []byte
 }
 
@@ -88,8 +89,16 @@ func nanoseconds(t time.Time) int64 {
 
 // DropBox forgets a mailbox and its pairs.
 func (tx *Tx) DropBox(name mail.Box) error {
+	id, err := tx.boxID(name)
+	if err != nil {
+		return err
+	}
+	delete(tx.sums, id)
 	delete(tx.boxes, name)
-	err := tx.exec("DELETE FROM pair WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", string(name))
+	err = tx.exec("DELETE FROM sums WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", string(name))
+	if err == nil {
+		err = tx.exec("DELETE FROM pair WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", string(name))
+	}
 	if err == nil {
 		err = tx.exec("DELETE FROM mailbox WHERE name = ?", string(name))
 	}
@@ -126,7 +135,14 @@ func (tx *Tx) PutPair(p *mail.Pair) error {
 			p.ID = 0
 			return err
 		}
+		tx.account(p, id)
 		return nil
+	}
+	switch there, err := tx.discount(p.ID); {
+	case err != nil:
+		return explain("write pair", err)
+	case there:
+		tx.account(p, id)
 	}
 	return tx.writePair("UPDATE pair SET mailbox = ?2, local = ?3, remote = ?4, flags = ?5, keywords = ?6, digest = ?7, message_id = ?8, size = ?9, date = ?10, stable = ?11, stamp = ?12, remains = ?13, crc = ?14 WHERE id = ?1", p, id)
 }
@@ -140,6 +156,9 @@ func (tx *Tx) writePair(query string, p *mail.Pair, box int64) error {
 
 // DropPair forgets a pair.
 func (tx *Tx) DropPair(id int64) error {
+	if _, err := tx.discount(id); err != nil {
+		return explain("forget pair", err)
+	}
 	return explain("forget pair", tx.exec("DELETE FROM pair WHERE id = ?", id))
 }
 

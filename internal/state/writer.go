@@ -119,11 +119,14 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err := w.synchronous(durable); err != nil {
 		return explain("write state database", err)
 	}
-	tx := &Tx{w: w, boxes: map[mail.Box]int64{}}
+	tx := &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*[2]mail.Sum{}}
 	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return explain("write state database", err)
 	}
 	err := fn(tx)
+	if err == nil {
+		err = explain("write sums", tx.flushSums())
+	}
 	if err == nil {
 		err = explain("write state database", tx.exec("COMMIT"))
 	}

@@ -1,0 +1,109 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+
+	"mailtwin/internal/mail"
+)
+
+// Sum returns the fingerprint of the pairs of a mailbox that have a key on a side, with the flags that the side shows of
+// them. A view with the same sum has no news.
+func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (sum mail.Sum, err error) {
+	err = each(ctx, db.readers, "SELECT local, remote FROM sums WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", []any{string(box)}, func(rows *sql.Rows) error {
+		sums, err := scanSums(rows)
+		sum = sums[side]
+		return err
+	})
+	return sum, explain("read sum", err)
+}
+
+func scanSums(rows interface{ Scan(...any) error }) (sums [2]mail.Sum, err error) {
+	var raw [2][]byte
+	if err := rows.Scan(&raw[0], &raw[1]); err != nil {
+		return sums, err
+	}
+	for side, b := range raw {
+		if len(b) != 16 {
+			return sums, damaged("a sum of %d bytes", len(b))
+		}
+		sums[side] = mail.Sum{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+	}
+	return sums, nil
+}
+
+func sumBytes(s mail.Sum) []byte {
+	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, s[0]), s[1])
+}
+
+// sums returns what is to be added to the sums of a mailbox at the end of the transaction.
+func (tx *Tx) sumsOf(mailbox int64) *[2]mail.Sum {
+	s := tx.sums[mailbox]
+	if s == nil {
+		s = &[2]mail.Sum{}
+		tx.sums[mailbox] = s
+	}
+	return s
+}
+
+// account adds a pair to the sums of its mailbox.
+func (tx *Tx) account(p *mail.Pair, mailbox int64) {
+	s := tx.sumsOf(mailbox)
+	for _, side := range mail.Sides {
+		if k := p.Keys[side]; k != "" {
+			s[side].Add(k, p.Shown(side))
+		}
+	}
+}
+
+// discount takes the stored form of a pair out of the sums of its mailbox; false if there is no such pair.
+func (tx *Tx) discount(id int64) (bool, error) {
+	stmt, err := tx.w.stmt("SELECT mailbox, local, remote, flags, coalesce(keywords, '') FROM pair WHERE id = ?")
+	if err != nil {
+		return false, err
+	}
+	var r pairRow
+	err = stmt.QueryRowContext(context.Background(), id).Scan(&r.mailbox, &r.local, &r.remote, &r.flags, &r.keywords)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	p, err := r.pair("")
+	if err != nil {
+		return false, err
+	}
+	s := tx.sumsOf(r.mailbox)
+	for _, side := range mail.Sides {
+		if k := p.Keys[side]; k != "" {
+			s[side].Remove(k, p.Shown(side))
+		}
+	}
+	return true, nil
+}
+
+// flushSums writes the sums that changed.
+func (tx *Tx) flushSums() error {
+	for mailbox, add := range tx.sums {
+		if *add == ([2]mail.Sum{}) {
+			continue
+		}
+		stmt, err := tx.w.stmt("SELECT local, remote FROM sums WHERE mailbox = ?")
+		if err != nil {
+			return err
+		}
+		old, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		err = tx.exec("INSERT INTO sums (mailbox, local, remote) VALUES (?1, ?2, ?3) ON CONFLICT (mailbox) DO UPDATE SET local = ?2, remote = ?3",
+			mailbox, sumBytes(old[0].Plus(add[0])), sumBytes(old[1].Plus(add[1])))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
