@@ -57,10 +57,15 @@ func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) 
 			keys[i] = entries[i].Key
 		}
 		set := setOf(keys)
-		if s.cfg.DeleteTo != "" && s.cfg.DeleteTo != box {
-			return s.toTrash(ctx, c, set)
+		gone := true
+		switch trash := s.cfg.DeleteTo != "" && s.cfg.DeleteTo != box; {
+		case trash && (c.has("MOVE") || c.has("UIDPLUS")):
+			err = s.toTrash(ctx, c, set)
+		case trash: // what cannot be removed from here would be copied there in each run
+			gone, err = false, mark(ctx, c, set)
+		default:
+			gone, err = s.expunge(ctx, c, set)
 		}
-		gone, err := s.expunge(ctx, c, set)
 		if err == nil && !gone {
 			left = keys
 		}
@@ -79,16 +84,48 @@ func (s *Store) toTrash(ctx context.Context, c *conn, set imap.NumSet) error {
 		return err
 	}
 	for _, part := range set.Split(maxSet) {
-		if c.has("MOVE") {
-			_, err = c.client.UIDMove(part, name).Wait(ctx)
-		} else if _, err = c.client.UIDCopy(part, name).Wait(ctx); err == nil {
-			_, err = s.expunge(ctx, c, part)
+		_, err := s.transfer(ctx, c, part, name, false)
+		if e := refusal(err); e != nil && e.Code == "TRYCREATE" {
+			if _, err = c.client.Create(name, "").Wait(ctx); err == nil {
+				_, err = s.transfer(ctx, c, part, name, false)
+			}
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// transfer moves messages to a mailbox, or copies them if keep: MOVE (RFC 6851), else COPY and the removal of what was copied.
+func (s *Store) transfer(ctx context.Context, c *conn, set imap.NumSet, name string, keep bool) (imap.CopyResult, error) {
+	if !keep && c.has("MOVE") {
+		return c.client.UIDMove(set, name).Wait(ctx)
+	}
+	res, err := c.client.UIDCopy(set, name).Wait(ctx)
+	if err != nil || keep {
+		return res, err
+	}
+	if res.Has { // then only what it names was copied
+		var copied imap.NumSet
+		for _, uid := range res.Src {
+			if set.Contains(uid) {
+				copied.Add(uid)
+			}
+		}
+		set = copied
+	}
+	_, err = s.expunge(ctx, c, set)
+	return res, err
+}
+
+// mark sets \Deleted.
+func mark(ctx context.Context, c *conn, set imap.NumSet) error {
+	var calls []*imap.Call[imap.StoreResult]
+	for _, part := range set.Split(maxSet) {
+		calls = append(calls, c.client.UIDStore(part, imap.StoreOptions{Mode: imap.Add, Flags: []string{`\Deleted`}, Silent: true}))
+	}
+	return waitAll(ctx, calls)
 }
 
 // expunge removes messages for good; false if they could only be marked (rule 11).
@@ -112,17 +149,25 @@ func (s *Store) expunge(ctx context.Context, c *conn, set imap.NumSet) (gone boo
 	if s.cfg.Expunge != ExpungePlain {
 		return false, nil
 	}
+	if ours, err := onlyMarked(ctx, c, set); err != nil || !ours {
+		return false, err // somebody else's would go too
+	}
+	_, err = c.client.Expunge().Wait(ctx)
+	return err == nil, err
+}
+
+// onlyMarked reports whether no other message is marked as deleted.
+func onlyMarked(ctx context.Context, c *conn, set imap.NumSet) (bool, error) {
 	marked, err := c.client.UIDSearch("DELETED", imap.SearchOptions{}).Wait(ctx)
 	if err != nil {
 		return false, err
 	}
 	for uid := range marked.All.All() {
 		if !set.Contains(uid) {
-			return false, nil // somebody else's would go too
+			return false, nil
 		}
 	}
-	_, err = c.client.Expunge().Wait(ctx)
-	return err == nil, err
+	return true, nil
 }
 
 // sample compares the first and the highest message with what is known of them, before anything is removed (rule 9): a server that
@@ -228,33 +273,42 @@ func (s *Store) moveTo(ctx context.Context, c *conn, to mail.Box, intents []mail
 			set.Add(uid)
 		}
 	}
-	move := !keep && c.has("MOVE")
-	for _, part := range set.Split(maxSet) {
-		var res imap.CopyResult
-		if move {
-			res, err = c.client.UIDMove(part, name).Wait(ctx)
-		} else {
-			res, err = c.client.UIDCopy(part, name).Wait(ctx)
+	if !keep && !c.has("MOVE") && !c.has("UIDPLUS") {
+		if can, err := s.canExpunge(ctx, c, set); err != nil || !can {
+			for _, i := range group {
+				done[i].Err = errNoMove
+			}
+			return err
 		}
+	}
+	for _, part := range set.Split(maxSet) {
+		res, err := s.transfer(ctx, c, part, name, keep)
 		if e := refusal(err); e != nil && (e.Code == "TRYCREATE" || e.Code == "NONEXISTENT") {
 			return fmt.Errorf("%w: %w", store.ErrGone, err)
 		}
 		if err != nil {
 			return err
 		}
-		if !keep && !move {
-			if _, err := s.expunge(ctx, c, part); err != nil {
-				return err
-			}
-		}
 		believe(res, part, intents, byUID, done)
 	}
 	return nil
 }
 
+// errNoMove keeps a message where it is: with the source only marked there would be two.
+var errNoMove = fmt.Errorf("%w: the server can neither move nor remove single messages", store.ErrRefused)
+
+// canExpunge reports whether plain EXPUNGE may remove messages, before they are copied elsewhere.
+func (s *Store) canExpunge(ctx context.Context, c *conn, set imap.NumSet) (bool, error) {
+	if s.cfg.Expunge != ExpungePlain {
+		return false, nil
+	}
+	return onlyMarked(ctx, c, set)
+}
+
 // believe takes the UIDs of COPYUID, if they can be believed (rule 7).
 func believe(res imap.CopyResult, part imap.NumSet, intents []mail.Intent, byUID map[uint32]int, done []mail.Done) {
-	if !res.Has || len(res.Src) != len(res.Dst) {
+	if !res.Has || len(res.Src) != len(res.Dst) ||
+		imap.NumSetOf(res.Src...).Len() != len(res.Src) || imap.NumSetOf(res.Dst...).Len() != len(res.Dst) {
 		return
 	}
 	for k, src := range res.Src {

@@ -138,7 +138,8 @@ func (s *Store) greeting(c *conn, p space) store.Greeting {
 		StableIDs: c.has("OBJECTID") || c.has("X-GM-EXT-1"),
 	}
 	byMove := s.cfg.DeleteTo != "" && c.has("MOVE")
-	caps.NoExpunge = !c.has("UIDPLUS") && s.cfg.Expunge != ExpungePlain && !byMove
+	plain := s.cfg.Expunge == ExpungePlain && s.cfg.DeleteTo == ""
+	caps.NoExpunge = !c.has("UIDPLUS") && !plain && !byMove
 	for _, name := range c.client.Caps() {
 		caps.Partial = caps.Partial || strings.HasPrefix(strings.ToUpper(name), "MESSAGELIMIT")
 	}

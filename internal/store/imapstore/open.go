@@ -131,6 +131,20 @@ func (s *Store) change(ctx context.Context, box mail.Box, fn func(*conn) error) 
 	}
 }
 
+// effect runs an effect that needs no open mailbox. It is never repeated.
+func (s *Store) effect(ctx context.Context, box mail.Box, fn func(*conn) error) error {
+	if s.cfg.ReadOnly {
+		return errReadOnly
+	}
+	c, err := s.lease(ctx, box)
+	if err != nil {
+		return s.fault(ctx, err)
+	}
+	err = fn(c)
+	s.release(c, err)
+	return s.fault(ctx, err)
+}
+
 // doubt looks after a refusal whether the mailbox is still the one that was opened, perhaps long ago.
 func (s *Store) doubt(ctx context.Context, c *conn, box mail.Box, err error) error {
 	again := s.enter(ctx, c, box, imap.SelectOptions{})

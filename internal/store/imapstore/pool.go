@@ -122,7 +122,7 @@ func (s *Store) takeIdle(box mail.Box) (*conn, error) {
 // release gives a connection back, or closes it if the error says that it is not usable any more.
 func (s *Store) release(c *conn, err error) {
 	defer func() { <-s.slots }()
-	if broken(err) {
+	if broken(err) || c.client.Err() != nil {
 		s.drop(c)
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"mailtwin/internal/imap"
@@ -105,12 +106,28 @@ func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bo
 
 // pass sends all messages that are not done. again says that a command with several messages was refused.
 func (p *putter) pass(ctx context.Context, bodies store.Bodies) (again bool, err error) {
+	var failed error // here, not at the source
 	err = bodies(ctx, func(i int, e mail.Entry, b mail.Body) error {
-		if p.skip[i] || ctx.Err() != nil {
-			return ctx.Err()
+		if err := ctx.Err(); err != nil {
+			return err
 		}
-		return p.add(ctx, i, e, b)
+		src := &source{from: b.Reader}
+		if !p.skip[i] {
+			err := p.add(ctx, i, e, mail.Body{Size: b.Size, Reader: src})
+			if err != nil && src.failed(b.Size) {
+				return err
+			}
+			if failed = err; err != nil {
+				return err
+			}
+		}
+		// Who hands the bodies out may digest what is read, so all is read, sent or not.
+		_, err := io.Copy(io.Discard, src)
+		return err
 	})
+	if err != nil && failed == nil {
+		err = own{err}
+	}
 	if err != nil && p.open != nil {
 		_ = p.c.client.Close() // a command that has begun can be taken back in no other way
 	}
@@ -168,7 +185,7 @@ func (p *putter) finish() {
 
 // landed takes the UIDs of one command, if they can be believed (rule 7).
 func (p *putter) landed(g sentGroup, res imap.AppendResult) {
-	believed := res.Has && len(res.UIDs) == len(g.group)
+	believed := res.Has && len(res.UIDs) == len(g.group) && imap.NumSetOf(res.UIDs...).Len() == len(res.UIDs)
 	for k, i := range g.group {
 		p.skip[i] = true
 		validity, next, ok := parseToken(p.intents[i].Token)

@@ -3,12 +3,14 @@ package imapstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
 )
 
 var digesters = sync.Pool{New: func() any { return mail.NewDigester() }}
@@ -95,26 +97,53 @@ func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, ful
 	return nil
 }
 
-// fetchAll fetches a set in pieces that servers take, all in one flight.
+// fetchAll fetches a set in pieces that servers take, all in one flight. An error of fn ends it; bodies that are still to come
+// are not worth waiting for, so the connection goes then.
 func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	var calls []*imap.Call[imap.Status]
 	var failed error
 	for _, part := range set.Split(maxSet) {
 		calls = append(calls, c.client.UIDFetch(part, items, imap.FetchOptions{}, func(m *imap.Message) error {
-			if failed != nil {
-				return failed
+			if failed == nil {
+				failed = fn(m)
 			}
-			failed = fn(m)
+			if failed != nil && items.Body {
+				cancel()
+			}
 			return failed
 		}))
 	}
-	var first error
-	for _, call := range calls {
-		if _, err := call.Wait(ctx); err != nil && first == nil {
-			first = err
-		}
+	first := waitAll(ctx, calls)
+	if failed != nil {
+		return failed
 	}
 	return first
+}
+
+// source is a body that remembers how its reading ended.
+type source struct {
+	from io.Reader
+	n    int64
+	err  error
+}
+
+func (r *source) Read(p []byte) (int, error) {
+	n, err := r.from.Read(p)
+	r.n += int64(n)
+	if err != nil {
+		r.err = err
+	}
+	return n, err
+}
+
+// failed reports whether the body could not be read, or is not as long as was said.
+func (r *source) failed(size int64) bool {
+	if r.err == nil {
+		return r.n > size
+	}
+	return !errors.Is(r.err, io.EOF) || r.n != size
 }
 
 // Fetch implements store.Store.
@@ -138,10 +167,15 @@ func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn fun
 				e.Ident.Date = m.InternalDate.Unix()
 			}
 			told.Add(m.UID)
-			if err := fn(e, mail.Body{Size: m.BodySize, Reader: m.Body}); err != nil {
+			body := &source{from: m.Body}
+			switch err := fn(e, mail.Body{Size: m.BodySize, Reader: body}); {
+			case err == nil:
+				return nil
+			case body.err != nil && !errors.Is(body.err, io.EOF):
+				return fmt.Errorf("%w: %w", store.ErrUnreachable, err) // not again: fn has seen a part
+			default:
 				return own{err}
 			}
-			return nil
 		})
 	})
 	if err != nil {

@@ -20,7 +20,7 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 		groups[intents[i].Box] = append(groups[intents[i].Box], i)
 	}
 	last := -1
-	for len(groups) > 0 {
+	for look := 0; len(groups) > 0 && look < maxLooks; look++ {
 		seen := 0
 		for box, group := range groups {
 			n, open, err := s.settleIn(ctx, box, intents, group, done, taken)
@@ -42,6 +42,9 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 	}
 	return done, nil
 }
+
+// maxLooks bounds the looks at mailboxes in which more arrives all the time.
+const maxLooks = 10
 
 // settleIn settles the intents of one mailbox; it returns how many messages it looked at, and the intents that are open.
 func (s *Store) settleIn(ctx context.Context, box mail.Box, intents []mail.Intent, group []int, done []mail.Done, taken func(mail.Ref) bool) (seen int, open []int, err error) {

@@ -130,6 +130,7 @@ type viewer struct {
 	since bool // old is of use
 	seen  seen
 	gone  imap.NumSet
+	vague bool // a message changed, but the server did not say how
 }
 
 // View implements store.Store. It shows a Delta where QRESYNC or CONDSTORE (RFC 7162) tell what changed since the mark, else all
@@ -152,7 +153,10 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	o := imap.SelectOptions{}
 	if v.since && v.c.qresync {
 		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
-		o.OnFetch = func(m imap.Message) { v.seen.add(&m) }
+		o.OnFetch = func(m imap.Message) {
+			v.vague = v.vague || !m.HasFlags
+			v.seen.add(&m)
+		}
 		o.OnVanished = func(set imap.NumSet, _ bool) { v.gone.AddSet(set) }
 	}
 	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
@@ -166,6 +170,10 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	switch {
 	case !v.since || !now.follows(v.old) || now.modseq == 0:
 	case v.c.qresync:
+		v.gone = below(v.gone, now.next)
+		if v.vague || v.gone.Len() > maxGone {
+			break
+		}
 		v.seen.order()
 		v.seen.drop(v.gone)
 		return v.delta(ctx, now), nil
@@ -225,7 +233,21 @@ func (v *viewer) condstore(ctx context.Context, now state) (mail.View, error) {
 	return v.delta(ctx, now), nil
 }
 
-const maxUID = 1<<32 - 1
+const (
+	maxUID  = 1<<32 - 1
+	maxGone = 1 << 21 // a list of what is there is shorter than one of more that is not
+)
+
+// below returns what of a set is below a UID: a server may say that more is gone than ever was.
+func below(set imap.NumSet, uid uint32) imap.NumSet {
+	var cut imap.NumSet
+	for _, r := range set.Ranges() {
+		if r.Lo < uid {
+			cut.AddRange(r.Lo, min(r.Hi, uid-1))
+		}
+	}
+	return cut
+}
 
 func (v *viewer) take1(m *imap.Message) error {
 	if m.HasFlags {
