@@ -58,23 +58,24 @@ func (tx *Tx) account(p *mail.Pair, mailbox int64) {
 	}
 }
 
-// discount takes the stored form of a pair out of the sums of its mailbox; false if there is no such pair.
-func (tx *Tx) discount(id int64) (bool, error) {
-	stmt, err := tx.w.stmt("SELECT mailbox, local, remote, flags, coalesce(keywords, '') FROM pair WHERE id = ?")
+// discount takes the stored form of a pair out of the sums of its mailbox, and returns its place and keys; nil if there is
+// no such pair.
+func (tx *Tx) discount(id int64) (*pairRow, error) {
+	stmt, err := tx.w.stmt("SELECT mailbox, local, remote, flags, coalesce(keywords, ''), remains FROM pair WHERE id = ?")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	var r pairRow
-	err = stmt.QueryRowContext(context.Background(), id).Scan(&r.mailbox, &r.local, &r.remote, &r.flags, &r.keywords)
+	r := &pairRow{}
+	err = stmt.QueryRowContext(context.Background(), id).Scan(&r.mailbox, &r.local, &r.remote, &r.flags, &r.keywords, &r.remains)
 	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	p, err := r.pair("")
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	s := tx.sumsOf(r.mailbox)
 	for _, side := range mail.Sides {
@@ -82,7 +83,7 @@ func (tx *Tx) discount(id int64) (bool, error) {
 			s[side].Remove(k, p.Shown(side))
 		}
 	}
-	return true, nil
+	return r, nil
 }
 
 // flushSums writes the sums that changed.

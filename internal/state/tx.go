@@ -138,11 +138,16 @@ func (tx *Tx) PutPair(p *mail.Pair) error {
 		tx.account(p, id)
 		return nil
 	}
-	switch there, err := tx.discount(p.ID); {
-	case err != nil:
+	old, err := tx.discount(p.ID)
+	if err != nil {
 		return explain("write pair", err)
-	case there:
+	}
+	if old != nil {
 		tx.account(p, id)
+	}
+	if old != nil && old.mailbox == id && string(old.local) == string(p.Keys[mail.Local]) && string(old.remote) == string(p.Keys[mail.Remote]) && old.remains == int64(p.Left) {
+		// No index needs to change: naming their columns would rewrite their entries.
+		return tx.writeContent(p, id)
 	}
 	return tx.writePair("UPDATE pair SET mailbox = ?2, local = ?3, remote = ?4, flags = ?5, keywords = ?6, digest = ?7, message_id = ?8, size = ?9, date = ?10, stable = ?11, stamp = ?12, remains = ?13, crc = ?14 WHERE id = ?1", p, id)
 }
@@ -152,6 +157,15 @@ func (tx *Tx) writePair(query string, p *mail.Pair, box int64) error {
 	var sum uint32
 	sum, tx.buf = r.sum(tx.buf)
 	return explain("write pair", tx.exec(query, r.id, r.mailbox, r.local, r.remote, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, r.remains, int64(sum)))
+}
+
+// writeContent writes all columns but those of indexes.
+func (tx *Tx) writeContent(p *mail.Pair, box int64) error {
+	r := rowOf(p, box)
+	var sum uint32
+	sum, tx.buf = r.sum(tx.buf)
+	return explain("write pair", tx.exec("UPDATE pair SET flags = ?2, keywords = ?3, digest = ?4, message_id = ?5, size = ?6, date = ?7, stable = ?8, stamp = ?9, crc = ?10 WHERE id = ?1",
+		r.id, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, int64(sum)))
 }
 
 // DropPair forgets a pair.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mailtwin/internal/engine"
@@ -122,6 +123,45 @@ func BenchmarkOneChange(b *testing.B) {
 			b.Fatal(err)
 		}
 		if s := syncOnce(b, dir, db); s.CopiedToRemote != 1 {
+			b.Fatalf("%+v", s)
+		}
+	}
+}
+
+// BenchmarkFlags syncs flags of 5,000 among 20,000 messages.
+func BenchmarkFlags(b *testing.B) {
+	dir := folder(b)
+	fill(b, filepath.Join(dir, "local"))
+	db, err := state.Open(context.Background(), filepath.Join(dir, "state.db"), state.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	syncOnce(b, dir, db)
+	cur := filepath.Join(dir, "local", "INBOX", "cur")
+	n := 0
+	for b.Loop() {
+		b.StopTimer()
+		names, err := os.ReadDir(cur)
+		if err != nil {
+			b.Fatal(err)
+		}
+		n++
+		for i, e := range names {
+			if i%4 != n%4 {
+				continue
+			}
+			unique, _, _ := strings.Cut(e.Name(), ":2,")
+			info := ":2,S"
+			if strings.HasSuffix(e.Name(), ":2,S") {
+				info = ":2,FS"
+			}
+			if err := os.Rename(filepath.Join(cur, e.Name()), filepath.Join(cur, unique+info)); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.StartTimer()
+		if s := syncOnce(b, dir, db); s.FlaggedRemote != messages/4 {
 			b.Fatalf("%+v", s)
 		}
 	}
