@@ -24,6 +24,7 @@ var (
 	errNoHello  = errors.New("the store was not opened")
 	errNoEpoch  = errors.New("the server tells no UIDVALIDITY")
 	errNoUIDs   = errors.New("the server does not keep UIDs")
+	errPartial  = errors.New("the server shows only a part of the messages")
 	errReadOnly = fmt.Errorf("%w by configuration", store.ErrReadOnly)
 )
 
@@ -36,6 +37,7 @@ func (o own) Unwrap() error { return o.error }
 var decided = []error{
 	store.ErrUnreachable, store.ErrLogin, store.ErrGone, store.ErrEpoch, store.ErrReadOnly, store.ErrNotEmpty,
 	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errClosed,
+	errNoName, errPart, errLevels, errControl, errDelim, errExists, errInbox, errPartial,
 }
 
 // refusal returns the server's NO or BAD in an error, nil if it has none.

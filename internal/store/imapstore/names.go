@@ -14,6 +14,7 @@ var (
 	errPart    = errors.New("the name has an empty component")
 	errLevels  = errors.New("the server has no hierarchy")
 	errControl = errors.New("the name has control characters")
+	errDelim   = errors.New("the name has the character that separates levels on this server")
 )
 
 // space is the part of a server's names that is ours: the personal namespace (RFC 2342).
@@ -78,7 +79,7 @@ func (p space) name(box mail.Box) (string, error) {
 		case strings.IndexFunc(part, func(r rune) bool { return r < ' ' || r == 0x7f }) >= 0:
 			return "", errControl
 		case p.Delim != 0 && strings.IndexByte(part, p.Delim) >= 0:
-			return "", fmt.Errorf("%q separates levels on this server", p.Delim)
+			return "", fmt.Errorf("%w, %q", errDelim, p.Delim)
 		}
 	}
 	if p.Delim == 0 && len(parts) > 1 {

@@ -95,6 +95,8 @@ func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bo
 		}
 		if e := refusal(err); e != nil && (e.Code == "TRYCREATE" || e.Code == "NONEXISTENT") {
 			err = fmt.Errorf("%w: %w", store.ErrGone, err)
+		} else if e != nil && e.Code == "NOPERM" {
+			err = fmt.Errorf("%w: %w", store.ErrReadOnly, err)
 		}
 		return err
 	})
@@ -137,17 +139,32 @@ func (p *putter) pass(ctx context.Context, bodies store.Bodies) (again bool, err
 		switch e := refusal(gerr); {
 		case gerr == nil:
 			p.landed(g, res)
-		case e == nil || e.Temporary() || e.Code == "TRYCREATE" || e.Code == "NONEXISTENT":
+		case e == nil || concernsAll(e):
 			err = errors.Join(err, gerr)
 		case len(g.group) > 1:
 			again = true
 		default:
-			p.done[g.group[0]].Err = fmt.Errorf("%w: %w", store.ErrRefused, gerr)
+			if e.Code != "SERVERBUG" { // which may be gone in the next run
+				gerr = fmt.Errorf("%w: %w", store.ErrRefused, gerr)
+			}
+			p.done[g.group[0]].Err = gerr
 			p.skip[g.group[0]] = true
 		}
 	}
 	p.sent = nil
 	return again, err
+}
+
+// concernsAll reports whether a refusal is not about the message: others would be refused too. A LIMIT is one of the message: its
+// size, or how many copies of it there may be.
+func concernsAll(e *imap.Error) bool {
+	switch e.Code {
+	case "TRYCREATE", "NONEXISTENT", "NOPERM":
+		return true
+	case "LIMIT", "SERVERBUG":
+		return e.Backoff() > 0
+	}
+	return e.Temporary()
 }
 
 // add sends one message. What the server refuses shows when its command ends.

@@ -287,7 +287,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	}
 	total = v.c.total()
 	if found.All.Len() != total || found.Status.Code == "MESSAGELIMIT" {
-		return fmt.Errorf("the server shows %d of %d messages", found.All.Len(), total)
+		return fmt.Errorf("%w: %d of %d", errPartial, found.All.Len(), total)
 	}
 	var lacking, gone imap.NumSet
 	have := imap.NumSet{}
@@ -310,7 +310,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	}
 	v.seen.order()
 	if total = v.c.total(); len(v.seen.uids) != total {
-		return fmt.Errorf("the server shows %d of %d messages", len(v.seen.uids), total)
+		return fmt.Errorf("%w: %d of %d", errPartial, len(v.seen.uids), total)
 	}
 	return nil
 }

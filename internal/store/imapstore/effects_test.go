@@ -1,0 +1,307 @@
+package imapstore
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+func key(uids ...uint32) []mail.Key {
+	keys := make([]mail.Key, len(uids))
+	for i, uid := range uids {
+		keys[i] = mail.UIDKey(uid)
+	}
+	return keys
+}
+
+func entries(uids ...uint32) []mail.Entry {
+	list := make([]mail.Entry, len(uids))
+	for i, uid := range uids {
+		list[i].Key = mail.UIDKey(uid)
+	}
+	return list
+}
+
+// TestEpochOfEffects: nothing is done in an epoch that no view showed, also when the mailbox is opened anew.
+func TestEpochOfEffects(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "UIDPLUS MOVE", opened("t2", 7, 12, 0)+opened("t3", 8, 12, 3)+opened("t4", 8, 12, 3)+opened("t5", 8, 12, 3), nil)
+	shown(t, s, "")
+	s.mu.Lock()
+	s.idle[0].box = "" // as if another mailbox had been opened meanwhile
+	s.mu.Unlock()
+	if _, err := s.SetFlags(t.Context(), "B", key(1), mail.Flags{System: mail.Seen}, mail.Flags{}); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("set flags: %v", err)
+	}
+	if _, err := s.Delete(t.Context(), "B", entries(1)); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("delete: %v", err)
+	}
+	in := []mail.Intent{{From: mail.Ref{Box: "B", Key: mail.UIDKey(1)}, Box: "C", Token: token(1, 1)}}
+	if _, err := s.Move(t.Context(), "B", in, false); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("move: %v", err)
+	}
+}
+
+// TestSample: messages that are not those that were synced are not removed, whatever their UIDs are.
+func TestSample(t *testing.T) {
+	t.Parallel()
+	known := entries(4, 9)
+	for i := range known {
+		known[i].Ident = mail.Ident{Size: 100, Date: 1_000_000_000, MessageID: mail.HashMessageID("<a@b>")}
+	}
+	asked := opened("t2", 7, 12, 3) + `
+		C~ t3 UID FETCH 4,9 \(UID .*BODY.PEEK\[HEADER.FIELDS \(MESSAGE-ID.*
+		S- "* 1 FETCH (UID 4 RFC822.SIZE 100 INTERNALDATE \"09-Sep-2001 01:46:40 +0000\" BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <a@b>\r\n\r\n)\r\n"
+	`
+	same := asked + `
+		S- "* 2 FETCH (UID 9 RFC822.SIZE 100 INTERNALDATE \"09-Sep-2001 01:46:40 +0000\" BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <a@b>\r\n\r\n)\r\n"
+		S: t3 OK
+		C: t4 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
+		C: t5 UID EXPUNGE 4,9
+		S: t4 OK
+		S: t5 OK`
+	s := scripted(t, "UIDPLUS", same, nil)
+	if left, err := s.Delete(t.Context(), "B", known); err != nil || len(left) > 0 {
+		t.Errorf("left %q, %v", left, err)
+	}
+	other := asked + `
+		S- "* 2 FETCH (UID 9 RFC822.SIZE 100 INTERNALDATE \"09-Sep-2001 01:46:40 +0000\" BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <c@d>\r\n\r\n)\r\n"
+		S: t3 OK
+		C~ t4 UID FETCH 9 \(UID .*BODY.PEEK\[\]\)
+		S- "* 2 FETCH (UID 9 BODY[] {3}\r\nabc)\r\n"`
+	s = scripted(t, "UIDPLUS", other, nil)
+	if _, err := s.Delete(t.Context(), "B", known); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("delete: %v", err)
+	}
+}
+
+// TestDeleteWithoutUIDPLUS: messages are only marked, unless plain EXPUNGE is permitted and would remove no other.
+func TestDeleteWithoutUIDPLUS(t *testing.T) {
+	t.Parallel()
+	marks := opened("t2", 7, 12, 3) + "C: t3 UID STORE 4,9 +FLAGS.SILENT (\\Deleted)\nS: t3 OK\n"
+	plain := func(c *Config) { c.Expunge = ExpungePlain }
+	search := "C: t4 UID SEARCH DELETED\n"
+	for name, x := range map[string]struct {
+		transcript string
+		adjust     func(*Config)
+		left       int
+	}{
+		"marked":               {marks, nil, 2},
+		"plain":                {marks + search + "S: * SEARCH 9 4\nS: t4 OK\nC: t5 EXPUNGE\nS: * 2 EXPUNGE\nS: * 1 EXPUNGE\nS: t5 OK", plain, 0},
+		"plain, others marked": {marks + search + "S: * SEARCH 9 4 5\nS: t4 OK", plain, 2},
+		"trash":                {marks, func(c *Config) { c.DeleteTo = "Trash" }, 2},
+		"trash, plain":         {marks, func(c *Config) { c.DeleteTo, c.Expunge = "Trash", ExpungePlain }, 2},
+		"in trash":             {marks, func(c *Config) { c.DeleteTo = "B" }, 2},
+	} {
+		s := scripted(t, "", x.transcript, x.adjust)
+		if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || len(left) != x.left {
+			t.Errorf("%s: left %q, %v", name, left, err)
+		}
+	}
+}
+
+// TestTrash: deleted messages move there, and it is made if need be.
+func TestTrash(t *testing.T) {
+	t.Parallel()
+	trash := func(c *Config) { c.DeleteTo = "Trash" }
+	s := scripted(t, "MOVE", opened("t2", 7, 12, 3)+`
+		C: t3 UID MOVE 4 "Trash"
+		S: t3 NO [TRYCREATE] none
+		C: t4 CREATE "Trash"
+		S: t4 OK
+		C: t5 UID MOVE 4 "Trash"
+		S: * 1 EXPUNGE
+		S: t5 OK`, trash)
+	if left, err := s.Delete(t.Context(), "B", entries(4)); err != nil || len(left) > 0 {
+		t.Errorf("left %q, %v", left, err)
+	}
+	s = scripted(t, "UIDPLUS", opened("t2", 7, 12, 3)+`
+		C: t3 UID COPY 4,9 "Trash"
+		S: t3 OK
+		C: t4 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
+		C: t5 UID EXPUNGE 4,9
+		S: t4 OK
+		S: t5 OK`, trash)
+	if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || len(left) > 0 {
+		t.Errorf("left %q, %v", left, err)
+	}
+	s = scripted(t, "UIDPLUS", opened("t2", 7, 12, 3)+"C: t3 UID COPY 4,9 \"Trash\"\nS: t3 NO full"+opened("t4", 7, 12, 3), trash)
+	if _, err := s.Delete(t.Context(), "B", entries(4, 9)); err == nil {
+		t.Error("messages that could not be copied: no error")
+	}
+}
+
+// TestMoveWithoutMeans: what cannot be removed from its source is not moved.
+func TestMoveWithoutMeans(t *testing.T) {
+	t.Parallel()
+	in := []mail.Intent{{From: mail.Ref{Box: "A", Key: mail.UIDKey(4)}, Box: "B", Token: token(7, 100), Kind: mail.IntentMove}}
+	plain := func(c *Config) { c.Expunge = ExpungePlain }
+	s := scripted(t, "", opened("t2", 3, 12, 3), nil)
+	if done, err := s.Move(t.Context(), "A", in, false); err != nil || !errors.Is(done[0].Err, store.ErrRefused) {
+		t.Errorf("%v, %v", done, err)
+	}
+	s = scripted(t, "", opened("t2", 3, 12, 3)+"C: t3 UID SEARCH DELETED\nS: * SEARCH 5\nS: t3 OK", plain)
+	if done, err := s.Move(t.Context(), "A", in, false); err != nil || !errors.Is(done[0].Err, store.ErrRefused) {
+		t.Errorf("%v, %v", done, err)
+	}
+	s = scripted(t, "", opened("t2", 3, 12, 3)+`
+		C: t3 UID SEARCH DELETED
+		S: * SEARCH
+		S: t3 OK
+		C: t4 UID COPY 4 "B"
+		S: t4 OK
+		C: t5 UID STORE 4 +FLAGS.SILENT (\Deleted)
+		S: t5 OK
+		C: t6 UID SEARCH DELETED
+		S: * SEARCH 4
+		S: t6 OK
+		C: t7 EXPUNGE
+		S: * 1 EXPUNGE
+		S: t7 OK`, plain)
+	if done, err := s.Move(t.Context(), "A", in, false); err != nil || done[0].Err != nil || done[0].Key != "" {
+		t.Errorf("%v, %v", done, err)
+	}
+}
+
+// TestDeleteBoxAside: a message that came before the mailbox was out of the way brings it back.
+func TestDeleteBoxAside(t *testing.T) {
+	t.Parallel()
+	now := func(c *Config) { c.Now = func() time.Time { return time.Unix(0, 42) } }
+	s := scripted(t, "", `
+		C: t2 STATUS "B" (MESSAGES)
+		S: * STATUS "B" (MESSAGES 0)
+		S: t2 OK
+		C: t3 LIST "" "B/*"
+		S: t3 OK
+		C: t4 RENAME "B" "B-mailtwin-42"
+		S: t4 OK
+		C: t5 STATUS "B-mailtwin-42" (MESSAGES)
+		S: * STATUS "B-mailtwin-42" (MESSAGES 1)
+		S: t5 OK
+		C: t6 RENAME "B-mailtwin-42" "B"
+		S: t6 OK`, now)
+	if err := s.DeleteBox(t.Context(), "B"); !errors.Is(err, store.ErrNotEmpty) {
+		t.Errorf("%v, want ErrNotEmpty", err)
+	}
+	s = scripted(t, "", `
+		C: t2 STATUS "B" (MESSAGES)
+		S: * STATUS "B" (MESSAGES 0)
+		S: t2 OK
+		C: t3 LIST "" "B/*"
+		S: * LIST () "/" "B/below"
+		S: t3 OK
+		C: t4 STATUS "B" (MESSAGES)
+		S: * STATUS "B" (MESSAGES 0)
+		S: t4 OK
+		C: t5 DELETE "B"
+		S: t5 OK
+		C: t6 UNSUBSCRIBE "B"
+		S: t6 NO not subscribed`, now)
+	if err := s.DeleteBox(t.Context(), "B"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestInboxStays: RENAME of INBOX would move its messages and leave it there.
+func TestInboxStays(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "", "", nil)
+	for what, err := range map[string]error{
+		"delete": s.DeleteBox(t.Context(), mail.Inbox),
+		"rename": s.RenameBox(t.Context(), mail.Inbox, "X"),
+		"create": s.CreateBox(t.Context(), "", ""),
+		"name":   s.CreateBox(t.Context(), "a%2Fb", ""),
+	} {
+		if err == nil || errors.Is(err, store.ErrUnreachable) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestRoleNotToBeHad: the mailbox is made without its role.
+func TestRoleNotToBeHad(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "CREATE-SPECIAL-USE", `
+		C: t2 CREATE "Sent" (USE (\Sent))
+		S: t2 NO [USEATTR] no
+		C: t3 LIST "" "Sent"
+		S: t3 OK
+		C: t4 CREATE "Sent"
+		S: t4 OK
+		C: t5 SUBSCRIBE "Sent"
+		S: t5 NO whatever`, nil)
+	if err := s.CreateBox(t.Context(), "Sent", `\Sent`); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestReadOnly: mailboxes are opened with EXAMINE, and no effect gets as far as the server.
+func TestReadOnly(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "", `
+		C: t2 EXAMINE "B"
+		S: * 0 EXISTS
+		S: * OK [UIDVALIDITY 7] v
+		S: * OK [PERMANENTFLAGS ()] none
+		S: t2 OK [READ-ONLY] open`, func(c *Config) { c.ReadOnly = true })
+	if got, head, _ := shown(t, s, ""); got != "whole" || head.ReadOnly || head.Storable != mail.AnyFlags {
+		t.Errorf("%s, %+v", got, head)
+	}
+	_, put := s.Put(t.Context(), "B", puts(1, 7, 1), bodies(t, "one"))
+	_, move := s.Move(t.Context(), "B", puts(1, 7, 1), true)
+	_, set := s.SetFlags(t.Context(), "B", key(1), mail.Flags{System: mail.Seen}, mail.Flags{})
+	_, del := s.Delete(t.Context(), "B", entries(1))
+	for i, err := range []error{put, move, set, del, s.CreateBox(t.Context(), "C", ""), s.DeleteBox(t.Context(), "B"), s.RenameBox(t.Context(), "B", "C")} {
+		if !errors.Is(err, store.ErrReadOnly) {
+			t.Errorf("effect %d: %v", i, err)
+		}
+	}
+}
+
+// TestFlagsThatCannotBeHeld are told, and not sent.
+func TestFlagsThatCannotBeHeld(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "", opened("t2", 7, 12, 3, `S: * OK [PERMANENTFLAGS (\Seen \Flagged work)] some`)+`
+		C: t3 UID STORE 4:5 +FLAGS.SILENT (\Seen work)
+		C: t4 UID STORE 4:5 -FLAGS.SILENT (\Flagged)
+		S: t3 OK
+		S: t4 OK`, nil)
+	add := mail.Flags{System: mail.Seen | mail.Draft, Keywords: mail.Keywords("work", "play", "gr\u00fc\u00df", "a(b")}
+	lacks, err := s.SetFlags(t.Context(), "B", key(5, 4), add, mail.Flags{System: mail.Flagged | mail.Answered})
+	if want := (mail.Flags{System: mail.Draft, Keywords: mail.Keywords("play", "gr\u00fc\u00df", "a(b")}); err != nil || !lacks.Equal(want) {
+		t.Errorf("lacks %v, %v", lacks, err)
+	}
+}
+
+// TestLateArrival: what the first look does not find the second may (rule 6); another epoch has nothing.
+func TestLateArrival(t *testing.T) {
+	t.Parallel()
+	found := `S- "* 3 FETCH (UID 12 RFC822.SIZE 30 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <a@b>\r\n\r\n)\r\n"` + "\n"
+	s := scripted(t, "", opened("t2", 7, 12, 2)+opened("t3", 7, 13, 3)+"C~ t4 UID FETCH 12:4294967295 .*\n"+found+"S: t4 OK\n", nil)
+	in := []mail.Intent{
+		{Box: "B", Token: token(7, 12), Entry: mail.Entry{Ident: mail.Ident{MessageID: mail.HashMessageID("<a@b>"), Size: 30}}},
+		{Box: "B", Token: token(6, 12), Entry: mail.Entry{Ident: mail.Ident{MessageID: mail.HashMessageID("<a@b>"), Size: 30}}},
+	}
+	done, err := s.Settle(t.Context(), in, nil)
+	if err != nil || !slices.Equal(uids(done), []uint32{12, 0}) {
+		t.Errorf("%v, %v", uids(done), err)
+	}
+}
+
+// TestWildcardsInNames: wildcards in names must not bring other mailboxes into play.
+func TestWildcardsInNames(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "", `
+		C: t2 SELECT "a*b"
+		S: t2 NO what
+		C: t3 LIST "" "a*b"
+		S: * LIST () "/" "axb"
+		S: t3 OK`, nil)
+	if _, err := s.View(t.Context(), "a*b", ""); !errors.Is(err, store.ErrGone) {
+		t.Errorf("%v, want ErrGone", err)
+	}
+}
