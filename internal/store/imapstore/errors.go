@@ -1,6 +1,7 @@
 package imapstore
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -152,7 +153,7 @@ func (s *Store) again(ctx context.Context, err error) bool {
 	}
 	var e *imap.Error
 	if errors.As(err, &e) && e.Temporary() {
-		return pause(ctx, min(max(e.Backoff(), time.Second), maxBackoff)) == nil
+		return pause(ctx, min(cmp.Or(e.Backoff(), time.Second), maxBackoff)) == nil
 	}
 	return broken(err)
 }
