@@ -69,6 +69,9 @@ func (r *run) settleBox(b *boxRun) bool {
 		b.now.Known = b.exists
 		b.now.EmptyRuns = 0
 	}
+	if b.old.Known != b.now.Known {
+		b.now.StampsAt = r.o.Now() // what is there was read or written just now
+	}
 	if !b.open {
 		for _, side := range mail.Sides {
 			if b.viewed[side] {
@@ -80,7 +83,7 @@ func (r *run) settleBox(b *boxRun) bool {
 		b.now.WholeAt = b.old.WholeAt
 	}
 	same := b.now.Mark == b.old.Mark && b.now.Epoch == b.old.Epoch && b.now.Known == b.old.Known &&
-		b.now.EmptyRuns == b.old.EmptyRuns && b.now.Role == b.old.Role
+		b.now.EmptyRuns == b.old.EmptyRuns && b.now.Role == b.old.Role && b.now.StampsAt.Equal(b.old.StampsAt)
 	if same && b.now.Mark[0] != "" && b.now.Mark[1] != "" {
 		return b.now.WholeAt != b.old.WholeAt
 	}

@@ -249,8 +249,15 @@ func (c *copier) commit(tx *state.Tx, ops []plan.Copy, intents []mail.Intent, do
 		case d.Key != "":
 			p := c.pair(ops[i], passed[i])
 			p.Keys[c.to], p.Lacks[c.to] = d.Key, d.Lacks
+			if c.to == mail.Local {
+				p.Stamp = d.Stamp
+			}
 			p.Left, p.Verified = mail.LeftNone, true
-			err = tx.PutPair(&p)
+			if err = replace(tx, ops[i].From.Old, c.to.Other()); err == nil {
+				err = tx.PutPair(&p)
+			}
+		case errors.Is(d.Err, store.ErrRefused) && ops[i].From.Old != nil:
+			c.box.open = true // the old version stays, and the new one is looked at again
 		case errors.Is(d.Err, store.ErrRefused):
 			p := c.pair(ops[i], passed[i])
 			p.Left = mail.LeftRefused
@@ -268,6 +275,18 @@ func (c *copier) commit(tx *state.Tx, ops []plan.Copy, intents []mail.Intent, do
 	return nil
 }
 
+// replace leaves of a pair only the copy with the old version, which is to be removed; nil: nothing was replaced.
+func replace(tx *state.Tx, old *mail.Pair, side mail.Side) error {
+	if old == nil {
+		return nil
+	}
+	old.Keys[side], old.Lacks[side], old.Left = "", mail.Flags{}, mail.LeftReplaced
+	if old.Keys[side.Other()] == "" {
+		return tx.DropPair(old.ID)
+	}
+	return tx.PutPair(old)
+}
+
 // pair is the pair or half pair of a message that passed.
 func (c *copier) pair(op plan.Copy, h handed) mail.Pair {
 	p := mail.Pair{Box: c.box.name}
@@ -275,6 +294,10 @@ func (c *copier) pair(op plan.Copy, h handed) mail.Pair {
 		p = *op.From.Half
 	}
 	p.Keys[c.to.Other()] = op.From.Entry.Key
+	p.Stamp = 0
+	if c.to == mail.Remote {
+		p.Stamp = h.stamp
+	}
 	p.Flags, p.Ident = op.From.Entry.Flags, op.From.Entry.Ident
 	if h.ok {
 		p.Flags, p.Ident = h.flags, h.ident.Merge(op.From.Entry.Ident)

@@ -25,7 +25,7 @@ func (r *run) deleteAll(ctx context.Context, b *boxRun) error {
 }
 
 func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) error {
-	ops, err := r.verifyBefore(ctx, b, ops)
+	ops, err := r.verifyBefore(ctx, b, stillWanted(b, ops))
 	if err != nil || len(ops) == 0 {
 		return err
 	}
@@ -52,6 +52,15 @@ func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) err
 	})
 }
 
+// stillWanted leaves out old versions whose new ones were not copied.
+func stillWanted(b *boxRun, ops []plan.Delete) []plan.Delete {
+	return slices.DeleteFunc(slices.Clone(ops), func(op plan.Delete) bool {
+		skip := op.Replaced && op.Pair.Left != mail.LeftReplaced
+		b.open = b.open || skip
+		return skip
+	})
+}
+
 // secureGone makes disappearances durable before the other side follows them.
 func (r *run) secureGone(ctx context.Context, b *boxRun) error {
 	var none [2][]mail.Key
@@ -65,7 +74,11 @@ func (r *run) deleteOn(ctx context.Context, b *boxRun, side mail.Side, ops []pla
 	var entries []mail.Entry
 	for _, op := range ops {
 		if op.On[side] {
-			entries = append(entries, mail.Entry{Key: op.Pair.Keys[side], Flags: op.Pair.Flags, Ident: op.Pair.Ident})
+			e := mail.Entry{Key: op.Pair.Keys[side], Flags: op.Pair.Flags, Ident: op.Pair.Ident}
+			if op.Pair.Left == mail.LeftAltered {
+				e.Ident = mail.Ident{} // it is that of one side only
+			}
+			entries = append(entries, e)
 		}
 	}
 	if len(entries) == 0 {

@@ -50,7 +50,7 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 			return err
 		}
 	}
-	if b.left[mail.LeftRenumbered]+b.left[mail.LeftRefused]+b.left[mail.LeftDeleting]+b.left[mail.LeftExpunged] > 0 {
+	if b.left[mail.LeftRenumbered]+b.left[mail.LeftRefused]+b.left[mail.LeftDeleting]+b.left[mail.LeftExpunged]+b.left[mail.LeftReplaced] > 0 {
 		halves, err := r.db.HalfPairs(ctx, b.name)
 		if err != nil {
 			return stateError(err)

@@ -120,12 +120,21 @@ func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d m
 		return tx.SetIntentLate(in.ID, r.o.Now().Unix())
 	}
 	from := in.Side.Other()
-	if has, err := r.db.Has(ctx, from, mail.Ref{Box: in.From.Box, Key: in.From.Key}); err != nil || has && in.Pair == 0 {
-		return tx.DropIntent(in.ID) // paired in another way meanwhile
-	}
 	p := mail.Pair{ID: in.Pair, Box: in.Box, Ident: in.Entry.Ident, Lacks: [2]mail.Flags{}}
 	if id, ok := idents[mail.Ref{Box: d.Box, Key: d.Key}]; ok {
 		p.Ident, p.Verified = id.Merge(in.Entry.Ident), true
+	}
+	known, err := r.db.PairsByKey(ctx, in.From.Box, from, []mail.Key{in.From.Key})
+	if err != nil {
+		return err
+	}
+	if len(known) > 0 && in.Pair == 0 {
+		if was := known[0].Ident.Digest; was.IsZero() || p.Ident.Digest.IsZero() || was == p.Ident.Digest {
+			return tx.DropIntent(in.ID) // paired in another way meanwhile
+		}
+		if err := replace(tx, &known[0], from); err != nil { // it was a new version
+			return err
+		}
 	}
 	p.Keys[in.Side], p.Keys[from] = d.Key, in.From.Key
 	// No flags are agreed on: merging keeps all that either side has.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"mailtwin/internal/mail"
@@ -221,4 +222,57 @@ func TestTakenAwayAndBack(t *testing.T) {
 		w.sync()
 		w.still()
 	}
+}
+
+// TestEdits: a message whose content a local mail reader replaced under its key is a new version: it takes the place of the
+// old one on the other side, also after a crash anywhere, and wins over a deletion there.
+func TestEdits(t *testing.T) {
+	t.Parallel()
+	kind := kinds["maildir-imap"]
+	start := func() *world {
+		w := newWorld(t, kind[0], kind[1])
+		w.stores[mail.Remote].CreateUser("Drafts", `\Drafts`)
+		w.fill(mail.Remote, "Drafts", 0, 12)
+		w.fill(mail.Remote, "INBOX", 20, 40) // so that the guard has no objection
+		w.sync()
+		for i, k := range w.keys(mail.Local, "Drafts")[:3] {
+			w.stores[mail.Local].Edit("Drafts", k, fmt.Appendf(nil, "Message-ID: <new%d@x>\r\n\r\nedited %d\r\n", i, i))
+		}
+		return w
+	}
+	check := func(w *world) {
+		t.Helper()
+		w.equal(32)
+		edited := 0
+		for _, m := range w.stores[mail.Remote].Dump() {
+			if strings.Contains(string(m.Data), "edited") {
+				edited++
+			}
+		}
+		if edited != 3 {
+			t.Fatalf("%d of 3 new versions are on the other side", edited)
+		}
+	}
+	total := start().effects()
+	for n := range total + 1 {
+		w := start()
+		w.crashAt(n)
+		w.sync()
+		w.sync()
+		check(w)
+		w.still()
+	}
+	t.Logf("%d crash points", total)
+
+	w := start()
+	for _, m := range w.stores[mail.Remote].Dump() {
+		if m.Box == "Drafts" {
+			w.stores[mail.Remote].DeleteUser("Drafts", m.Key)
+		}
+	}
+	w.o.AllowDeletes = true
+	w.sync()
+	w.equal(20 + 3)
+	w.sync()
+	w.still()
 }

@@ -173,7 +173,7 @@ func (w *verifier) halves(ctx context.Context, b *boxRun) error {
 	halves, err := w.run.db.HalfPairs(ctx, b.name)
 	for i := range halves {
 		p := &halves[i]
-		if p.Left != mail.LeftExpunged {
+		if p.Left != mail.LeftExpunged && p.Left != mail.LeftReplaced {
 			w.find(b.name, plan.Holder(p), p.Keys[plan.Holder(p)], "extra", "only this side has it: "+p.Left.String())
 		}
 	}

@@ -30,7 +30,7 @@ func (r *run) view(ctx context.Context) error {
 				return err
 			}
 		}
-		return nil
+		return r.findEdits(ctx, b)
 	})
 	if err != nil {
 		return err
@@ -129,7 +129,7 @@ func (r *run) unchanged(b *boxRun) bool {
 	if b.left[mail.LeftRenumbered] > 0 || r.retry && b.left[mail.LeftRefused] > 0 {
 		return false
 	}
-	return r.same(b, mail.Local) && r.same(b, mail.Remote)
+	return !r.editsDue(b) && r.same(b, mail.Local) && r.same(b, mail.Remote)
 }
 
 // same reports whether one side of a mailbox is as it was seen last.

@@ -41,6 +41,7 @@ const (
 	LeftDeleting        // deleted on the lacking side; the other only marked it (no UIDPLUS), delete pending
 	LeftAltered         // both have it by Message-ID, with different content: neither copied nor merged
 	LeftExpunged        // marked \Deleted on both sides and removed from the lacking one only, as expunge says
+	LeftReplaced        // an older version of a message that was edited on the lacking side; to be removed
 )
 
 func (l Left) String() string {
@@ -57,6 +58,8 @@ func (l Left) String() string {
 		return "altered"
 	case LeftExpunged:
 		return "expunged"
+	case LeftReplaced:
+		return "replaced"
 	}
 	return "unknown"
 }

@@ -21,7 +21,9 @@ type Arrival struct {
 	Box   mail.Box
 	Entry mail.Entry // with the identity, as far as it was asked for
 	Half  *mail.Pair // nil: not known yet
-	Asked bool       // the store was asked for its identity: what is zero now it does not have
+	// Old is the pair whose message has this content now; its other copy has the content of before.
+	Old   *mail.Pair
+	Asked bool // the store was asked for its identity: what is zero now it does not have
 
 	taken  bool
 	absent bool
@@ -38,6 +40,8 @@ type Box struct {
 	Name    mail.Box
 	News    map[int64]*News // by pair
 	Halves  []*Arrival      // half pairs that are waiting for a copy or an arrival
+	Edited  []*Arrival      // new versions of messages that both sides have
+	old     []*mail.Pair    // half pairs with an older version
 	Arrived [2][]*Arrival
 	Missing [2]bool // the mailbox does not exist on this side, though both had it
 
@@ -117,11 +121,30 @@ func (b *Box) AddHalves(halves []mail.Pair, refused bool) {
 			flags = n.Flags[holder]
 		}
 		delete(b.News, p.ID)
+		if p.Left == mail.LeftReplaced {
+			b.old = append(b.old, p)
+			continue
+		}
 		if waits(p, flags, refused) {
 			continue
 		}
 		b.Halves = append(b.Halves, &Arrival{Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}})
 	}
+}
+
+// AddEdit takes a new version of a message that both sides have, under the key that it had. It beats a deletion and changes of
+// flags on the other side.
+func (b *Box) AddEdit(side mail.Side, p *mail.Pair, now mail.Entry) {
+	flags := p.Flags
+	if n := b.News[p.ID]; n != nil {
+		if n.Gone[side] {
+			return
+		}
+		flags = n.Flags[side]
+		delete(b.News, p.ID)
+	}
+	now.Key, now.Flags = p.Keys[side], flags
+	b.Edited = append(b.Edited, &Arrival{Side: side, Box: b.Name, Entry: now, Old: p})
 }
 
 // waits implements case H4.

@@ -20,6 +20,12 @@
 //	H2  arrival of it on the other side   adopt
 //	H3  refused, renumbered               copy to the other side
 //	H4  delete pending, expunged          nothing while the holder has \Deleted; copy when it is taken back
+//	H5  replaced                          delete there
+//
+// For a message whose content was changed under its key (it is looked for now and then, see store.Stamper):
+//
+//	E1  edited   same, flags    copy the new version, then delete the old one there; counts as a deletion for the guard
+//	E2  edited   gone           copy the new version
 //
 // For an arrival:
 //

@@ -23,6 +23,7 @@ type (
 		On       [2]bool
 		Pair     *mail.Pair
 		Expunges bool // case P7: what On leaves out stays, marked
+		Replaced bool // cases E1, H5: only once the pair is left as replaced, that is after its new version was copied
 	}
 	// Forget drops a pair that neither side has any more.
 	Forget struct{ Pair *mail.Pair }
@@ -110,6 +111,7 @@ func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
 
 // Merge turns the rest of the news into operations: call it after AdoptMatches and AddMoves.
 func (b *Box) Merge(p Policy) {
+	b.mergeEdits()
 	for _, n := range b.sortedNews() {
 		b.mergePair(n, p)
 	}
@@ -121,6 +123,27 @@ func (b *Box) Merge(p Policy) {
 			b.Ops.Copy[side.Other()] = append(b.Ops.Copy[side.Other()], Copy{To: side.Other(), From: a})
 		}
 	}
+}
+
+func (b *Box) mergeEdits() {
+	for _, a := range b.Edited { // E1, E2
+		other := a.Side.Other()
+		if !a.Free() || b.Missing[other] {
+			continue
+		}
+		delete(b.News, a.Old.ID) // of a later view
+		b.Ops.Copy[other] = append(b.Ops.Copy[other], Copy{To: other, From: a})
+		b.removeOld(a.Old, other)
+	}
+	for _, p := range b.old { // H5
+		b.removeOld(p, Holder(p))
+	}
+}
+
+func (b *Box) removeOld(p *mail.Pair, side mail.Side) {
+	var on [2]bool
+	on[side] = true
+	b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: p, Replaced: true})
 }
 
 func (b *Box) mergePair(n *News, p Policy) {

@@ -67,14 +67,14 @@ func (db *DB) Boxes(ctx context.Context) ([]Box, error) {
 
 func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box, error) {
 	var boxes []Box
-	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc
+	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at
 		FROM mailbox `+where+" ORDER BY name", args, func(rows *sql.Rows) error {
 		var b Box
 		var name string
 		var marks [2][]byte
 		var whole [2]int64
-		var crc int64
-		if err := rows.Scan(&name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc); err != nil {
+		var crc, stampsAt int64
+		if err := rows.Scan(&name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt); err != nil {
 			return err
 		}
 		b.Name = mail.Box(name)
@@ -83,6 +83,9 @@ func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box
 			if whole[side] != 0 {
 				b.WholeAt[side] = time.Unix(0, whole[side])
 			}
+		}
+		if stampsAt != 0 {
+			b.StampsAt = time.Unix(0, stampsAt)
 		}
 		if crc != int64(b.sum()) {
 			return damaged("mailbox %q", name)
@@ -106,7 +109,7 @@ func (b *Box) sum() uint32 {
 			known |= 1 << side
 		}
 	}
-	for _, n := range [...]int64{known, int64(b.EmptyRuns), nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1])} {
+	for _, n := range [...]int64{known, int64(b.EmptyRuns), nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1]), nanoseconds(b.StampsAt)} {
 		buf = binary.AppendVarint(buf, n)
 	}
 	return crc32.Checksum(buf, crcTable)

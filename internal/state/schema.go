@@ -19,6 +19,7 @@ CREATE TABLE mailbox (
 	local_mark BLOB NOT NULL, remote_mark BLOB NOT NULL,
 	local_known INTEGER NOT NULL, remote_known INTEGER NOT NULL,   -- it existed there at the end of the last run
 	local_whole INTEGER NOT NULL, remote_whole INTEGER NOT NULL,   -- last whole view, nanoseconds since 1970
+	stamps_at INTEGER NOT NULL,                                    -- last look for edited messages
 	empty_runs INTEGER NOT NULL,
 	role TEXT NOT NULL,
 	crc INTEGER NOT NULL

@@ -32,6 +32,7 @@ type Box struct {
 	Known     [2]bool      // it existed on this side at the end of the last run
 	EmptyRuns int          // runs in a row in which it was missing on one side and empty on the other
 	WholeAt   [2]time.Time // last whole view
+	StampsAt  time.Time    // last look for edited messages
 	Role      string       // SPECIAL-USE attribute, "" for none
 }
 

@@ -106,6 +106,13 @@ type Securer interface {
 	Secure(ctx context.Context, box mail.Box, keys []mail.Key) error
 }
 
+// Stamper is implemented by stores in which the content under a key can change (a mail reader that saves a draft again).
+type Stamper interface {
+	// Stamps tells the stamp of every message, in the byte order of keys, and when the content was last changed, seconds since
+	// 1970. It reads no content.
+	Stamps(ctx context.Context, box mail.Box, fn func(key mail.Key, stamp uint64, changed int64) error) error
+}
+
 // Counted is implemented by stores that can tell what crossed the wire.
 type Counted interface {
 	Counts() Counts

@@ -142,7 +142,9 @@ func (p *putter) stage(ctx context.Context, i int, e mail.Entry, body mail.Body)
 	at.letters = lettersOf(e.Flags, p.words, "")
 	at.cur = at.letters != ""
 	p.done[i].Lacks = lacks(e.Flags, p.words)
-	return nil
+	st, err := p.s.fs.Stat(temp, false)
+	p.done[i].Stamp = stampOf(st)
+	return err
 }
 
 // withWords learns the keywords of flags if there are new ones.

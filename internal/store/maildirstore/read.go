@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"time"
 
 	"mailtwin/internal/mail"
@@ -132,6 +133,9 @@ func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn fu
 		if at.cur {
 			_, letters := split(at.name, s.c.InfoSep)
 			e.Flags = flagsOf(letters, words)
+		}
+		if st, err := s.fs.Stat(filepath.Join(b.dir, at.sub(), at.name), false); err == nil { // else it is learned later
+			e.Stamp = stampOf(st)
 		}
 		return fn(e, mail.Body{Size: size, Reader: &exact{from: &toWire{from: contextReader{ctx, from}, buf: *buf}, left: size, same: same}})
 	})

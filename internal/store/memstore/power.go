@@ -73,3 +73,28 @@ func (s *Store) PowerCut() {
 	}
 	clear(s.unsafe)
 }
+
+// Stamps implements store.Stamper; in a Maildir, the content under a key can change.
+func (s *Store) Stamps(ctx context.Context, box mail.Box, fn func(mail.Key, uint64, int64) error) error {
+	if err := s.begin(ctx); err != nil {
+		return fmt.Errorf("stamp messages of %q: %w", box, err)
+	}
+	s.mu.Lock()
+	b, err := s.box(box)
+	var list []message
+	if err == nil {
+		for _, m := range b.sorted() {
+			list = append(list, *m)
+		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("stamp messages of %q: %w", box, err)
+	}
+	for i := range list {
+		if err := fn(list[i].key, list[i].stamp, 0); err != nil {
+			return err
+		}
+	}
+	return nil
+}
