@@ -2,6 +2,7 @@ package imapstore
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -82,23 +83,31 @@ func TestSample(t *testing.T) {
 // TestDeleteWithoutUIDPLUS: messages are only marked, unless plain EXPUNGE is permitted and would remove no other.
 func TestDeleteWithoutUIDPLUS(t *testing.T) {
 	t.Parallel()
-	marks := opened("t2", 7, 12, 3) + "C: t3 UID STORE 4,9 +FLAGS.SILENT (\\Deleted)\nS: t3 OK\n"
+	marks := opened("t2", 7, 12, 3) + `
+		C: t3 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
+		S: t3 OK
+		C: t4 UID SEARCH DELETED
+		S: * SEARCH %s
+		S: t4 OK
+	`
 	plain := func(c *Config) { c.Expunge = ExpungePlain }
-	search := "C: t4 UID SEARCH DELETED\n"
 	for name, x := range map[string]struct {
-		transcript string
+		deleted    string // as the server tells
+		transcript string // that follows
 		adjust     func(*Config)
-		left       int
+		left       []mail.Key
 	}{
-		"marked":               {marks, nil, 2},
-		"plain":                {marks + search + "S: * SEARCH 9 4\nS: t4 OK\nC: t5 EXPUNGE\nS: * 2 EXPUNGE\nS: * 1 EXPUNGE\nS: t5 OK", plain, 0},
-		"plain, others marked": {marks + search + "S: * SEARCH 9 4 5\nS: t4 OK", plain, 2},
-		"trash":                {marks, func(c *Config) { c.DeleteTo = "Trash" }, 2},
-		"trash, plain":         {marks, func(c *Config) { c.DeleteTo, c.Expunge = "Trash", ExpungePlain }, 2},
-		"in trash":             {marks, func(c *Config) { c.DeleteTo = "B" }, 2},
+		"marked":               {"9 4 2", "", nil, key(4, 9)},
+		"one was gone":         {"9", "", nil, key(9)},
+		"plain":                {"9 4", "C: t5 EXPUNGE\nS: * 2 EXPUNGE\nS: * 1 EXPUNGE\nS: t5 OK", plain, nil},
+		"plain, others marked": {"9 4 5", "", plain, key(4, 9)},
+		"plain, all were gone": {"", "", plain, nil},
+		"trash":                {"9 4", "", func(c *Config) { c.DeleteTo = "Trash" }, key(4, 9)},
+		"trash, plain":         {"9 4", "", func(c *Config) { c.DeleteTo, c.Expunge = "Trash", ExpungePlain }, key(4, 9)},
+		"in trash":             {"9 4", "", func(c *Config) { c.DeleteTo = "B" }, key(4, 9)},
 	} {
-		s := scripted(t, "", x.transcript, x.adjust)
-		if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || len(left) != x.left {
+		s := scripted(t, "", fmt.Sprintf(marks, x.deleted)+x.transcript, x.adjust)
+		if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || !slices.Equal(left, x.left) {
 			t.Errorf("%s: left %q, %v", name, left, err)
 		}
 	}

@@ -22,6 +22,9 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 	c.mu.Lock()
 	c.exists = 0
 	c.mu.Unlock()
+	s.mu.Lock()
+	c.opened = s.views
+	s.mu.Unlock()
 	sel, err := c.client.Select(name, o).Wait(ctx)
 	if err != nil {
 		return s.absent(ctx, c, name, err)
@@ -89,11 +92,14 @@ func (s *Store) check(c *conn) error {
 	return nil
 }
 
-// visit makes sure that a connection has a mailbox open for reading, with the messages of now.
-func (s *Store) visit(ctx context.Context, c *conn, box mail.Box) error {
-	if c.box == box && s.check(c) == nil {
-		// Goes along with the next command: UIDs that other connections added count only from here on.
-		_ = c.client.Noop()
+// visit makes sure that a connection has a mailbox open in which the messages up to a UID are known, with what the last view
+// showed of them. A server may let a session see what others did only when it pauses (Dovecot holds NOOP back while more
+// commands come), so a mailbox that was opened too early is opened again.
+func (s *Store) visit(ctx context.Context, c *conn, box mail.Box, high uint32) error {
+	s.mu.Lock()
+	fresh := c.box == box && c.opened >= s.viewed[box] && high < c.sel.UIDNext
+	s.mu.Unlock()
+	if fresh && s.check(c) == nil {
 		return nil
 	}
 	if err := s.enter(ctx, c, box, imap.SelectOptions{}); err != nil {
@@ -102,9 +108,19 @@ func (s *Store) visit(ctx context.Context, c *conn, box mail.Box) error {
 	return s.check(c)
 }
 
-// change runs an effect on a mailbox that is open for writing, in the epoch that was seen. The effect is never repeated;
-// opening the mailbox is, if the connection has died at rest.
-func (s *Store) change(ctx context.Context, box mail.Box, fn func(*conn) error) error {
+// highest returns the highest UID among keys.
+func highest(keys []mail.Key) (high uint32) {
+	for _, k := range keys {
+		if uid, ok := k.UID(); ok {
+			high = max(high, uid)
+		}
+	}
+	return high
+}
+
+// change runs an effect on messages up to a UID of a mailbox that is open for writing, in the epoch that was seen. The effect is
+// never repeated; opening the mailbox is, if the connection has died at rest.
+func (s *Store) change(ctx context.Context, box mail.Box, high uint32, fn func(*conn) error) error {
 	if s.cfg.ReadOnly {
 		return errReadOnly
 	}
@@ -113,7 +129,7 @@ func (s *Store) change(ctx context.Context, box mail.Box, fn func(*conn) error) 
 		if err != nil {
 			return s.fault(ctx, err)
 		}
-		err = s.visit(ctx, c, box)
+		err = s.visit(ctx, c, box, high)
 		if err != nil && try == 0 && ctx.Err() == nil && s.again(ctx, err) {
 			s.release(c, err)
 			continue

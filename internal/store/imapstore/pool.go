@@ -30,6 +30,7 @@ type conn struct {
 	box      mail.Box // selected; "": none
 	writable bool     // selected with SELECT, and not READ-ONLY
 	sel      imap.Selected
+	opened   int // how many views this session had taken when the mailbox was opened
 
 	mu     sync.Mutex // guards what the reader counts
 	exists int64

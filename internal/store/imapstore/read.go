@@ -73,7 +73,7 @@ func addedSize(header []byte) (size int64) {
 func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, full bool, fn func(mail.Key, mail.Ident) error) error {
 	told := imap.NumSet{}
 	err := s.read(ctx, box, func(c *conn) error {
-		if err := s.visit(ctx, c, box); err != nil {
+		if err := s.visit(ctx, c, box, highest(keys)); err != nil {
 			return err
 		}
 		return fetchAll(ctx, c, setOf(keys), idItems(full), func(m *imap.Message) error {
@@ -150,7 +150,7 @@ func (r *source) failed(size int64) bool {
 func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
 	told := imap.NumSet{}
 	err := s.read(ctx, box, func(c *conn) error {
-		if err := s.visit(ctx, c, box); err != nil {
+		if err := s.visit(ctx, c, box, highest(keys)); err != nil {
 			return err
 		}
 		set := setOf(keys)

@@ -56,6 +56,8 @@ type Store struct {
 	epochs  map[mail.Box]uint32        // seen in this session, see check
 	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
 	holding map[mail.Box]mail.Storable // learned from SELECT
+	views   int                        // how many were taken
+	viewed  map[mail.Box]int           // the number of the last view of each mailbox
 	listed  *listing                   // asked for by Hello, for the first Boxes
 }
 
@@ -84,6 +86,7 @@ func New(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
 		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
+		viewed: map[mail.Box]int{},
 	}
 }
 

@@ -163,6 +163,7 @@ func TestSuite(t *testing.T) {
 		"no QRESYNC":     {[]string{"QRESYNC"}, false, true},
 		"no CONDSTORE":   {[]string{"QRESYNC", "CONDSTORE"}, false, false},
 		"no MOVE":        {[]string{"MOVE", "MULTIAPPEND", "LITERAL+"}, true, true},
+		"no UIDPLUS":     {[]string{"UIDPLUS", "MULTIAPPEND"}, true, true},
 		"bare":           {[]string{"QRESYNC", "CONDSTORE", "MOVE", "MULTIAPPEND", "LITERAL+", "LIST-STATUS", "LIST-EXTENDED", "ESEARCH", "SPECIAL-USE", "SASL-IR", "NAMESPACE", "ENABLE", "UNSELECT"}, false, false},
 	} {
 		streams := name == "all extensions" // it measures memory, so alone

@@ -164,6 +164,8 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	}
 	sel := v.c.sel
 	v.s.mu.Lock()
+	v.s.views++
+	v.s.viewed[v.box], v.c.opened = v.s.views, v.s.views
 	v.s.epochs[v.box] = sel.UIDValidity
 	v.s.mu.Unlock()
 	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}

@@ -1,0 +1,164 @@
+package imapstore
+
+import (
+	"context"
+	"fmt"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// Delete implements store.Store.
+func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) (left []mail.Key, err error) {
+	if len(entries) == 0 {
+		return nil, nil
+	}
+	err = s.change(ctx, box, maxUID, func(c *conn) (err error) {
+		if err := s.sample(ctx, c, entries); err != nil {
+			return err
+		}
+		keys := make([]mail.Key, len(entries))
+		for i := range entries {
+			keys[i] = entries[i].Key
+		}
+		set := setOf(keys)
+		var kept imap.NumSet
+		switch trash := s.cfg.DeleteTo != "" && s.cfg.DeleteTo != box; {
+		case trash && (c.has("MOVE") || c.has("UIDPLUS")):
+			err = s.toTrash(ctx, c, set)
+		case trash: // what cannot be removed from here would be copied there in each run
+			kept, _, err = mark(ctx, c, set)
+		default:
+			kept, err = s.expunge(ctx, c, set)
+		}
+		for uid := range kept.All() {
+			left = append(left, mail.UIDKey(uid))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("delete messages of %q: %w", box, err)
+	}
+	return left, nil
+}
+
+// toTrash moves messages to where deleted ones go.
+func (s *Store) toTrash(ctx context.Context, c *conn, set imap.NumSet) error {
+	name, err := s.nameOf(s.cfg.DeleteTo)
+	if err != nil {
+		return err
+	}
+	for _, part := range set.Split(maxSet) {
+		_, err := s.transfer(ctx, c, part, name, false)
+		if e := refusal(err); e != nil && e.Code == "TRYCREATE" {
+			if _, err = c.client.Create(name, "").Wait(ctx); err == nil {
+				_, err = s.transfer(ctx, c, part, name, false)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// expunge removes messages for good, and returns those that could only be marked (rule 11).
+func (s *Store) expunge(ctx context.Context, c *conn, set imap.NumSet) (left imap.NumSet, err error) {
+	if !c.has("UIDPLUS") {
+		left, others, err := mark(ctx, c, set)
+		if err != nil || s.cfg.Expunge != ExpungePlain || others || left.Empty() {
+			return left, err // somebody else's would go too
+		}
+		_, err = c.client.Expunge().Wait(ctx)
+		return imap.NumSet{}, err
+	}
+	var marks []*imap.Call[imap.StoreResult]
+	var calls []*imap.Call[imap.Status]
+	for _, part := range set.Split(maxSet) {
+		marks = append(marks, setDeleted(c, part))
+		calls = append(calls, c.client.UIDExpunge(part))
+	}
+	err = waitAll(ctx, marks)
+	if xerr := waitAll(ctx, calls); err == nil {
+		err = xerr
+	}
+	return left, err
+}
+
+func setDeleted(c *conn, set imap.NumSet) *imap.Call[imap.StoreResult] {
+	return c.client.UIDStore(set, imap.StoreOptions{Mode: imap.Add, Flags: []string{`\Deleted`}, Silent: true})
+}
+
+// mark sets \Deleted. It returns which of the messages are there, and whether others have the flag too.
+func mark(ctx context.Context, c *conn, set imap.NumSet) (there imap.NumSet, others bool, err error) {
+	var calls []*imap.Call[imap.StoreResult]
+	for _, part := range set.Split(maxSet) {
+		calls = append(calls, setDeleted(c, part))
+	}
+	if err := waitAll(ctx, calls); err != nil {
+		return there, false, err
+	}
+	marked, err := c.client.UIDSearch("DELETED", imap.SearchOptions{}).Wait(ctx)
+	for uid := range marked.All.All() {
+		if set.Contains(uid) {
+			there.Add(uid)
+		} else {
+			others = true
+		}
+	}
+	return there, others, err
+}
+
+// sample compares the first and the highest message with what is known of them, before anything is removed (rule 9): a server that
+// was restored may show other messages under the same UIDs.
+func (s *Store) sample(ctx context.Context, c *conn, entries []mail.Entry) error {
+	known := map[uint32]mail.Ident{}
+	highest := entries[0]
+	for _, e := range entries {
+		if e.Key > highest.Key {
+			highest = e
+		}
+	}
+	var set imap.NumSet
+	for _, e := range []mail.Entry{entries[0], highest} {
+		if uid, ok := e.Key.UID(); ok && e.Ident != (mail.Ident{}) {
+			known[uid] = e.Ident
+			set.Add(uid)
+		}
+	}
+	if set.Empty() {
+		return nil
+	}
+	var doubt imap.NumSet
+	err := fetchAll(ctx, c, set, idItems(false), func(m *imap.Message) error {
+		is, err := identOf(m)
+		if want := known[m.UID]; err == nil && !surely(want, is) {
+			doubt.Add(m.UID)
+		}
+		return err
+	})
+	if err != nil || doubt.Empty() {
+		return err
+	}
+	return fetchAll(ctx, c, doubt, idItems(true), func(m *imap.Message) error {
+		is, err := identOf(m)
+		if want := known[m.UID]; err == nil && (want.Digest.IsZero() || want.Digest != is.Digest) {
+			err = fmt.Errorf("%w: message %d is another one than was synced", store.ErrEpoch, m.UID)
+		}
+		return err
+	})
+}
+
+// surely reports whether a message is the known one without reading it.
+func surely(want, is mail.Ident) bool {
+	switch {
+	case want.Stable != "" && is.Stable != "" && want.Stable == is.Stable:
+		return true
+	case want.Size != 0 && want.Size != is.Size:
+		return false
+	case !want.MessageID.IsZero() || !is.MessageID.IsZero():
+		return want.MessageID == is.MessageID
+	}
+	return want.Date == is.Date
+}
