@@ -55,6 +55,7 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 		return nil
 	})
 	r.dropFlagsOfUnmoved(b, moves, done)
+	r.reportUnmoved(b, side, done)
 	r.count(func(s *Summary) {
 		if side == mail.Local {
 			s.MovedLocal += moved
@@ -64,6 +65,20 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 	})
 	r.progress(b, PhaseMove, side, "move", moved, len(moves), 0)
 	return err
+}
+
+// reportUnmoved tells of moves that a side refused; they stay where they are there.
+func (r *run) reportUnmoved(b *boxRun, side mail.Side, done []mail.Done) {
+	n, why := 0, error(nil)
+	for _, d := range done {
+		if d.Err != nil {
+			n, why = n+1, d.Err
+		}
+	}
+	if n > 0 {
+		r.count(func(s *Summary) { s.Left += n })
+		r.report(state.Report{Box: b.name, Kind: "refused", Count: n, Text: fmt.Sprintf("%d messages could not be moved on the %s side: %v", n, side, why), Hint: mail.HintOf(why)})
+	}
 }
 
 func (r *run) moveIntents(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) ([]mail.Intent, error) {

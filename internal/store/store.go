@@ -39,7 +39,7 @@ type Status struct {
 
 // Bodies hands out the messages of a batch: it calls each once for every message it can get, in any order, from one
 // goroutine, and stops at each's first error. i is the index in the batch's intents. A message that vanished meanwhile is
-// passed over. e has the flags and the internal date as fetched; they are newer than those of the intent.
+// passed over. It may be called again, for what has to be sent once more. e has the flags and the internal date as fetched; they are newer than those of the intent.
 type Bodies func(ctx context.Context, each func(i int, e mail.Entry, b mail.Body) error) error
 
 // Store is one side. Methods may be called from several goroutines, on different mailboxes also at the same time;
