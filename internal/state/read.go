@@ -131,8 +131,8 @@ func readPairs(ctx context.Context, q querier, where string, args ...any) iter.S
 				return err
 			}
 			r.local, r.remote, r.digest, r.messageID = local, remote, digest, id
-			var sum uint32
-			if sum, buf = r.sum(buf); crc != int64(sum) {
+			var sum int64
+			if sum, buf = r.sum(buf); crc != sum {
 				return damaged("pair %d", r.id)
 			}
 			if string(name) != last {

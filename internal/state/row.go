@@ -11,11 +11,11 @@ import (
 	"mailtwin/internal/mail"
 )
 
-// Bits of pair.flags.
+// Bits of pair.flags. Small numbers take little room in SQLite, so what is rare has the high bits.
 const (
+	verifiedBit = 1 << 5
 	localLacks  = 8
 	remoteLacks = 16
-	verifiedBit = 1 << 24
 )
 
 var crcTable = crc32.MakeTable(crc32.Castagnoli)
@@ -33,8 +33,8 @@ type pairRow struct {
 	remains           int64
 }
 
-// sum is the checksum over all columns.
-func (r *pairRow) sum(buf []byte) (uint32, []byte) {
+// sum is the checksum over all columns, as a signed number, which SQLite keeps in four bytes.
+func (r *pairRow) sum(buf []byte) (int64, []byte) {
 	b := buf[:0]
 	for _, n := range [...]int64{r.id, r.mailbox, r.flags, r.size, r.date, r.stamp, r.remains} {
 		b = binary.AppendVarint(b, n)
@@ -47,7 +47,7 @@ func (r *pairRow) sum(buf []byte) (uint32, []byte) {
 		b = binary.AppendUvarint(b, uint64(len(s)))
 		b = append(b, s...)
 	}
-	return crc32.Checksum(b, crcTable), b
+	return int64(int32(crc32.Checksum(b, crcTable))), b //nolint:gosec // all bits stay
 }
 
 // rowOf turns a pair into a row.

@@ -30,7 +30,7 @@ CREATE TABLE pair (
 	mailbox INTEGER NOT NULL,
 	local BLOB,                 -- keys; NULL: none
 	remote BLOB,
-	flags INTEGER NOT NULL,     -- agreed system flags; << 8: local lacks; << 16: remote lacks; bit 24: verified
+	flags INTEGER NOT NULL,     -- agreed system flags; bit 5: verified; << 8: local lacks; << 16: remote lacks
 	keywords TEXT,              -- agreed, local lacks, remote lacks, separated by line feeds; NULL: no keywords
 	digest BLOB,
 	message_id BLOB,            -- hash

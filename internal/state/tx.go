@@ -154,18 +154,18 @@ func (tx *Tx) PutPair(p *mail.Pair) error {
 
 func (tx *Tx) writePair(query string, p *mail.Pair, box int64) error {
 	r := rowOf(p, box)
-	var sum uint32
+	var sum int64
 	sum, tx.buf = r.sum(tx.buf)
-	return explain("write pair", tx.exec(query, r.id, r.mailbox, r.local, r.remote, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, r.remains, int64(sum)))
+	return explain("write pair", tx.exec(query, r.id, r.mailbox, r.local, r.remote, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, r.remains, sum))
 }
 
 // writeContent writes all columns but those of indexes.
 func (tx *Tx) writeContent(p *mail.Pair, box int64) error {
 	r := rowOf(p, box)
-	var sum uint32
+	var sum int64
 	sum, tx.buf = r.sum(tx.buf)
 	return explain("write pair", tx.exec("UPDATE pair SET flags = ?2, keywords = ?3, digest = ?4, message_id = ?5, size = ?6, date = ?7, stable = ?8, stamp = ?9, crc = ?10 WHERE id = ?1",
-		r.id, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, int64(sum)))
+		r.id, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, sum))
 }
 
 // DropPair forgets a pair.

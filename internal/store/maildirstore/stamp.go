@@ -13,15 +13,16 @@ import (
 	"mailtwin/internal/mail"
 )
 
-// stampOf changes when the content of a file may have changed: of size, mtime and inode. Renaming leaves it.
+// stampOf changes when the content of a file may have changed: of size, mtime and inode. Renaming leaves it. It has 31 bits,
+// which take little room in the state.
 func stampOf(st Stat) uint64 {
 	var b [24]byte
 	binary.LittleEndian.PutUint64(b[:], uint64(st.Size))   //nolint:gosec // only compared
 	binary.LittleEndian.PutUint64(b[8:], uint64(st.Mtime)) //nolint:gosec // only compared
 	binary.LittleEndian.PutUint64(b[16:], st.Ino)
-	h := fnv.New64a()
+	h := fnv.New32a()
 	_, _ = h.Write(b[:])
-	return max(h.Sum64(), 1)
+	return max(uint64(h.Sum32()>>1), 1)
 }
 
 // Stamps implements store.Stamper.
