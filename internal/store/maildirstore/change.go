@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -118,11 +117,11 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 			return nil, fail(err)
 		}
 	}
-	attic, err := s.attic(name)
+	attic, err := s.attic(b)
 	if err != nil {
 		return nil, fail(err)
 	}
-	changed := folders{attic}
+	changed := folders{attic.dir}
 	finder := s.finder(b)
 	for _, e := range entries {
 		if err = ctx.Err(); err != nil {
@@ -131,7 +130,7 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 		var ok bool
 		ok, err = finder.with(ctx, e.Key, func(path string, at file) error {
 			changed.add(filepath.Dir(path))
-			return s.moveFile(path, attic, at.name)
+			return s.stow(attic, path, at)
 		})
 		if err != nil {
 			break
@@ -157,54 +156,4 @@ func (s *Store) sample(ctx context.Context, name mail.Box, e mail.Entry) error {
 		}
 		return nil
 	})
-}
-
-// moveFile renames a file into a folder, under another name if that one is taken; over the borders of file systems it
-// copies.
-func (s *Store) moveFile(path, dir, name string) error {
-	for n := 0; ; n++ {
-		to := filepath.Join(dir, name)
-		if n > 0 {
-			to = filepath.Join(dir, s.token()+"."+name)
-		}
-		err := s.fs.Rename(path, to)
-		if isCrossDevice(err) {
-			if err = s.copyFile(path, to); err == nil {
-				if err = s.fs.SyncDir(dir); err == nil {
-					err = s.fs.Remove(path)
-				}
-			}
-		}
-		if !errors.Is(err, fs.ErrExist) || n > 3 {
-			return err
-		}
-	}
-}
-
-// attic returns today's folder for what is removed from a mailbox.
-func (s *Store) attic(name mail.Box) (string, error) {
-	escape := naming{layout: Flat}
-	flat := escape.escape(strings.ReplaceAll(string(name), "/", "%2F"))
-	if len(flat) > maxName {
-		flat = flat[:maxName]
-	}
-	dir := filepath.Join(s.c.Attic, s.c.Now().UTC().Format("2006-01-02"), flat)
-	if err := s.makeFolder(dir); err != nil {
-		return "", err
-	}
-	s.mu.Lock()
-	durable := s.dates[dir]
-	s.mu.Unlock()
-	if durable {
-		return dir, nil
-	}
-	for up := filepath.Dir(dir); len(up) >= len(s.c.Attic) && len(up) > 1; up = filepath.Dir(up) { // made before a crash, perhaps
-		if err := s.fs.SyncDir(up); err != nil {
-			return "", err
-		}
-	}
-	s.mu.Lock()
-	s.dates[dir] = true
-	s.mu.Unlock()
-	return dir, nil
 }

@@ -16,6 +16,8 @@ type Config struct {
 	InfoSep byte   // between unique name and flags: ':' (default), ';' or '!'
 	// ReadOnly: nothing is written.
 	ReadOnly bool
+	Keep     time.Duration    // how long the attic keeps messages; 0: 30 days
+	KeepSize int64            // octets that the attic may hold; what is too much goes, but nothing of the last 7 days; 0: 1 GB
 	Attic    string           // folder for removed messages; "": attic in the folder that is our own in the root
 	FS       FS               // nil: the operating system's
 	Now      func() time.Time // nil: time.Now
@@ -46,6 +48,12 @@ func (c *Config) defaults() {
 	}
 	if c.Attic == "" {
 		c.Attic = filepath.Join(c.Path, c.control(), "attic")
+	}
+	if c.Keep <= 0 {
+		c.Keep = 30 * day
+	}
+	if c.KeepSize <= 0 {
+		c.KeepSize = 1e9
 	}
 	c.Attic = filepath.Clean(c.Attic)
 	if c.FS == nil {

@@ -1,0 +1,140 @@
+package maildirstore
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"mailtwin/internal/mail"
+)
+
+const day = 24 * time.Hour
+
+// dayForm is how the attic's folders of a day are called; days are those of UTC.
+const dayForm = "2006-01-02"
+
+// longMark is in the names of the attic's folders whose mailbox has too long a name; no escaped name has it.
+const longMark = "%~"
+
+// fullName is the file that holds the name of the mailbox then. Names with a dot in front are never messages.
+const fullName = ".mailbox"
+
+// atticName returns the name of a mailbox as that of one folder, and whether it is too long to be read back from that.
+func atticName(box mail.Box) (name string, long bool) {
+	name = naming{layout: Flat}.escape(string(box))
+	if len(name) <= maxName {
+		return name, false
+	}
+	sum := sha256.Sum256([]byte(box))
+	return strings.ToValidUTF8(name[:maxName-32], "") + longMark + hex.EncodeToString(sum[:12]), true
+}
+
+// atticBox returns the mailbox whose messages are in a folder of the attic.
+func (s *Store) atticBox(dir string) (mail.Box, error) {
+	name := filepath.Base(dir)
+	if !strings.Contains(name, longMark) {
+		return mail.Box(naming{layout: Flat}.unescape(name)), nil
+	}
+	f, err := s.fs.Open(filepath.Join(dir, fullName))
+	if errors.Is(err, fs.ErrNotExist) { // the power went before it was written
+		return mail.Box(naming{layout: Flat}.unescape(name)), nil
+	}
+	if err != nil {
+		return "", err
+	}
+	b, err := io.ReadAll(io.LimitReader(f, 1<<16))
+	return mail.Box(b), errors.Join(err, f.Close())
+}
+
+// attic is a folder that messages of one mailbox are removed to.
+type attic struct {
+	*box                 // keywords are learned here as in a mailbox
+	words, from []string // keywords by letter: here, and in the mailbox
+}
+
+// attic returns today's folder for what is removed from a mailbox.
+func (s *Store) attic(b *box) (*attic, error) {
+	name, long := atticName(b.name)
+	dir := filepath.Join(s.c.Attic, s.c.Now().UTC().Format(dayForm), name)
+	a := &attic{box: &box{name: b.name, dir: dir}}
+	err := s.makeFolder(dir)
+	if err == nil {
+		err = s.durableAttic(dir)
+	}
+	if err == nil && long {
+		if _, serr := s.fs.Stat(filepath.Join(dir, fullName), false); errors.Is(serr, fs.ErrNotExist) {
+			err = s.writeFile(filepath.Join(dir, fullName), string(b.name))
+		}
+	}
+	if err == nil {
+		a.from, err = s.keywords(b.dir)
+	}
+	if err == nil {
+		a.words, err = s.keywords(dir)
+	}
+	return a, err
+}
+
+// durableAttic syncs the names of the folders on the way to one of the attic, once.
+func (s *Store) durableAttic(dir string) error {
+	s.mu.Lock()
+	durable := s.dates[dir]
+	s.mu.Unlock()
+	if durable {
+		return nil
+	}
+	for up := filepath.Dir(dir); len(up) >= len(s.c.Attic) && len(up) > 1; up = filepath.Dir(up) { // made before a crash, perhaps
+		if err := s.fs.SyncDir(up); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	s.dates[dir] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// stow moves a message to the attic, under another name if its own is taken. Letters of keywords come to mean the same there.
+func (s *Store) stow(a *attic, path string, at file) (err error) {
+	unique, letters := split(at.name, s.c.InfoSep)
+	info := at.name[len(unique):]
+	switch {
+	case !at.cur:
+		info = "" // flags in new do not count
+	case foreign(letters) != letters:
+		flags := flagsOf(letters, a.from)
+		if a.words, err = s.withWords(a.box, a.words, flags); err != nil {
+			return err
+		}
+		info = string(s.c.InfoSep) + "2," + lettersOf(flags, a.words, foreign(letters))
+	}
+	name := unique + info
+	for n := 0; ; n++ {
+		if n > 0 || name == keywordsFile || strings.HasPrefix(name, ".") {
+			name = s.token() + info
+		}
+		err := s.moveFile(path, filepath.Join(a.dir, name))
+		if !errors.Is(err, fs.ErrExist) && !isTooLong(err) || n > 3 {
+			return err
+		}
+	}
+}
+
+// moveFile renames a file; over the borders of file systems it copies.
+func (s *Store) moveFile(path, to string) error {
+	err := s.fs.Rename(path, to)
+	if !isCrossDevice(err) {
+		return err
+	}
+	if err = s.copyFile(path, to); err == nil {
+		if err = s.fs.SyncDir(filepath.Dir(to)); err == nil {
+			err = s.fs.Remove(path)
+		}
+	}
+	return err
+}
