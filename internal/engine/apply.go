@@ -72,25 +72,66 @@ func (r *run) postponeDeletes() {
 	}
 }
 
-// adoptAndForget writes pairs that need no effect.
+// adoptAndForget writes pairs that need no effect. Those made of two half pairs go with what they replace, in one transaction.
 func (r *run) adoptAndForget(ctx context.Context, b *boxRun) error {
 	ops := &b.plan.Ops
-	for _, list := range chunks(ops.Forget, batchSize) {
-		err := r.update(ctx, true, func(tx *state.Tx) error {
-			for _, op := range list {
-				if err := tx.DropPair(op.Pair.ID); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
+	var halves, whole []plan.Adopt
+	for _, op := range ops.Adopt {
+		if op.Pair.ID != 0 {
+			halves = append(halves, op)
+		} else {
+			whole = append(whole, op)
+		}
+	}
+	if err := r.secureAdopted(ctx, b, halves); err != nil {
+		return err
+	}
+	if len(ops.Forget)+len(ops.Leave)+len(halves) > 0 {
+		if err := r.update(ctx, true, func(tx *state.Tx) error { return forget(tx, ops, halves) }); err != nil {
 			return err
 		}
 	}
-	for _, list := range chunks(ops.Adopt, batchSize) {
+	for _, list := range chunks(whole, batchSize) {
+		if err := r.secureAdopted(ctx, b, list); err != nil {
+			return err
+		}
+		if err := r.update(ctx, true, func(tx *state.Tx) error { return adopt(tx, list) }); err != nil {
+			return err
+		}
+	}
+	r.count(func(s *Summary) { s.Adopted += len(ops.Adopt) })
+	r.reportAltered(b, ops.Adopt)
+	return nil
+}
+
+func forget(tx *state.Tx, ops *plan.Ops, halves []plan.Adopt) error {
+	for _, op := range ops.Forget {
+		if err := tx.DropPair(op.Pair.ID); err != nil {
+			return err
+		}
+	}
+	for _, op := range ops.Leave {
+		op.Pair.Keys[op.On.Other()], op.Pair.Left = "", mail.LeftExpunged
+		if err := tx.PutPair(op.Pair); err != nil {
+			return err
+		}
+	}
+	return adopt(tx, halves)
+}
+
+func adopt(tx *state.Tx, list []plan.Adopt) error {
+	for _, op := range list {
+		if err := tx.PutPair(op.Pair); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) secureAdopted(ctx context.Context, b *boxRun, list []plan.Adopt) error {
+	for _, part := range chunks(list, batchSize) {
 		var keys [2][]mail.Key
-		for _, op := range list {
+		for _, op := range part {
 			for _, side := range mail.Sides {
 				keys[side] = append(keys[side], op.Pair.Keys[side])
 			}
@@ -98,19 +139,6 @@ func (r *run) adoptAndForget(ctx context.Context, b *boxRun) error {
 		if err := r.secure(ctx, b.name, keys); err != nil {
 			return err
 		}
-		err := r.update(ctx, true, func(tx *state.Tx) error {
-			for _, op := range list {
-				if err := tx.PutPair(op.Pair); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		r.count(func(s *Summary) { s.Adopted += len(list) })
-		r.reportAltered(b, list)
 	}
 	return nil
 }

@@ -12,6 +12,15 @@ import (
 // commit advances the marks of mailboxes in which everything seen was done, and writes what status shows. A run in which
 // nothing happened writes nothing.
 func (r *run) commit(ctx context.Context) error {
+	for _, b := range r.order {
+		for _, side := range mail.Sides {
+			for _, m := range b.plan.Ops.Move[side] {
+				if b.err != nil { // not done, perhaps: where it went to must be seen again too
+					r.boxes[m.To.Box].open = true
+				}
+			}
+		}
+	}
 	kept, err := r.reportKept(ctx)
 	if err != nil {
 		return err
@@ -54,6 +63,11 @@ func (r *run) commit(ctx context.Context) error {
 			}
 		}
 		if account != nil {
+			if account.HoldDeletes == "" && r.account.HoldDeletes != "" {
+				if err := r.voidUnseen(tx); err != nil {
+					return err
+				}
+			}
 			return tx.SetAccount(*account)
 		}
 		return nil
@@ -94,7 +108,7 @@ func (r *run) settleBox(b *boxRun) bool {
 func (r *run) settleAccount() *state.Account {
 	a := r.account
 	hints := [2]string{r.greet[0].Hint, r.greet[1].Hint}
-	trusted := a.HoldDeletes != "" && len(r.res.Errors) == 0 && !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.open })
+	trusted := a.HoldDeletes != "" && len(r.o.Only) == 0 && len(r.res.Errors) == 0 && !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.open })
 	if !r.changed && hints == a.Hints && !trusted {
 		return nil
 	}
@@ -110,6 +124,24 @@ func (r *run) settleAccount() *state.Account {
 		}
 	}
 	return &a
+}
+
+// voidUnseen makes hints of the pairs of mailboxes that were not looked at while the ages of state and stores differed: they are
+// paired by content when they are looked at, so that nothing of an older copy is taken for a deletion.
+func (r *run) voidUnseen(tx *state.Tx) error {
+	for _, b := range r.boxes {
+		if slices.Contains(r.order, b) || b.old == (state.Box{Name: b.name}) {
+			continue
+		}
+		if err := tx.VoidKeys(b.name, mail.Local); err != nil {
+			return err
+		}
+		b.old.Mark = [2]mail.Mark{}
+		if err := tx.PutBox(b.old); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allReports joins this run's reports with those of mailboxes that it did not look at; nil if nothing changed.

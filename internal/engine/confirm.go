@@ -27,6 +27,10 @@ func (r *run) confirmGone(ctx context.Context) error {
 			return err
 		}
 		again := r.toViewAgain(lists, seen, look == 0)
+		if r.fresh {
+			r.dropGone("a mailbox came into being meanwhile")
+			return nil
+		}
 		if len(again) == 0 {
 			return nil
 		}
@@ -71,12 +75,15 @@ func (r *run) toViewAgain(lists [2][]store.Status, seen [2]map[mail.Box]mail.Mar
 	for _, side := range mail.Sides {
 		for _, st := range lists[side] {
 			b := r.boxes[st.Box]
+			if b == nil || !b.exists[side] {
+				r.fresh = r.fresh || r.o.Select(st.Box, st.Role)
+			}
 			if b == nil || !b.exists[side] || !r.selected(b) || b.err != nil {
 				continue
 			}
 			changed := st.Mark != seen[side][st.Box]
 			seen[side][st.Box] = st.Mark
-			unproven := first && b.viewed[side] && st.Mark != "" && b.proven[side] == ""
+			unproven := first && b.viewed[side] && (st.Mark == "" || b.proven[side] == "")
 			if !changed && !unproven {
 				continue
 			}
@@ -119,6 +126,7 @@ func (r *run) anyFailed() bool {
 
 // dropGone leaves disappearances to the next run.
 func (r *run) dropGone(why string) {
+	r.dropped = true
 	for _, b := range r.order {
 		n := b.plan.DropGone(mail.Local) + b.plan.DropGone(mail.Remote)
 		if n > 0 {

@@ -105,6 +105,10 @@ func (r *run) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	r.account.Run = r.account.NextRun // from here on an older number is that of an older copy
+	if err := r.update(ctx, true, func(tx *state.Tx) error { return tx.SetAccount(r.account) }); err != nil {
+		return err
+	}
 	r.changed = true
 	return nil
 }

@@ -32,14 +32,14 @@ func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) err
 	if err := r.secureGone(ctx, b); err != nil {
 		return err
 	}
-	marked := map[mail.Key]bool{} // left on the remote side, or the local one, marked only
+	marked := [2]map[mail.Key]bool{{}, {}} // left on a side, marked only
 	for _, side := range mail.Sides {
 		left, err := r.deleteOn(ctx, b, side, ops)
 		if err != nil {
 			return err
 		}
 		for _, k := range left {
-			marked[k] = true
+			marked[side][k] = true
 		}
 	}
 	return r.update(ctx, true, func(tx *state.Tx) error {
@@ -114,13 +114,13 @@ func compareKeys(a, b mail.Key) int {
 }
 
 // commitDelete drops the pair, or keeps what is left of it as a half pair.
-func commitDelete(tx *state.Tx, op plan.Delete, marked map[mail.Key]bool) error {
+func commitDelete(tx *state.Tx, op plan.Delete, marked [2]map[mail.Key]bool) error {
 	p := op.Pair
 	both := op.On[mail.Local] && op.On[mail.Remote]
 	for _, side := range mail.Sides {
 		keep := mail.LeftNone
 		switch {
-		case op.On[side] && marked[p.Keys[side]]:
+		case op.On[side] && marked[side][p.Keys[side]]:
 			keep = mail.LeftDeleting
 		case !both && !op.On[side] && p.Flags.System&mail.Deleted != 0 && op.Expunges:
 			keep = mail.LeftExpunged
@@ -142,6 +142,10 @@ func (r *run) verifyBefore(ctx context.Context, b *boxRun, ops []plan.Delete) ([
 		byKey := map[mail.Key]*mail.Pair{}
 		var keys []mail.Key
 		for _, op := range ops {
+			if op.Pair.Left == mail.LeftAltered {
+				bad[op.Pair] = !r.o.AllowDeletes
+				continue
+			}
 			if op.On[side] && !op.Pair.Verified && !op.Pair.Ident.Digest.IsZero() {
 				keys, byKey[op.Pair.Keys[side]] = append(keys, op.Pair.Keys[side]), op.Pair
 			}
@@ -160,11 +164,20 @@ func (r *run) verifyBefore(ctx context.Context, b *boxRun, ops []plan.Delete) ([
 			return nil, fmt.Errorf("compare messages before deleting them on the %s side: %w", side, err)
 		}
 	}
-	if len(bad) == 0 {
+	n := 0
+	for _, is := range bad {
+		if is {
+			n++
+		}
+	}
+	if n == 0 {
 		return ops, nil
 	}
 	b.open = true
-	r.count(func(s *Summary) { s.HeldBack += len(bad) })
-	r.report(state.Report{Box: b.name, Kind: "held back", Count: len(bad), Text: fmt.Sprintf("will not delete %d messages: their content differs from that of the copy that is gone", len(bad))})
+	r.count(func(s *Summary) { s.HeldBack += n })
+	r.report(state.Report{
+		Box: b.name, Kind: "held back", Count: n, Text: fmt.Sprintf("will not delete %d messages: their content differs from that of the copy that is gone", n),
+		Hint: fmt.Sprintf("to delete them all the same: mailtwin sync --allow-deletes %s/%s", r.o.Account, b.name),
+	})
 	return slices.DeleteFunc(ops, func(op plan.Delete) bool { return bad[op.Pair] }), nil
 }

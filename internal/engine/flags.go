@@ -77,7 +77,9 @@ func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) err
 		keys[i] = op.Pair.Keys[c.side]
 	}
 	slices.Sort(keys)
+	release := r.hold(c.box)
 	lacks, err := r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+	release()
 	if err != nil {
 		return fmt.Errorf("set flags on the %s side: %w", c.side, err)
 	}

@@ -35,6 +35,9 @@ func (r *run) createBox(ctx context.Context, b *boxRun) error {
 		if err != nil {
 			return fmt.Errorf("open it on the %s side: %w", side, err)
 		}
+		if v.At().Total != 0 {
+			return fmt.Errorf("create it on the %s side: %w: it came into being meanwhile, the next sync looks at it", side, store.ErrEpoch)
+		}
 		b.now.Epoch[side] = v.At().Epoch // keys that it gives from now on are of this epoch
 		r.o.Events(Event{Kind: EventOp, Account: r.o.Account, Phase: PhaseMailboxes, Box: b.name, Side: side, Verb: "create mailbox", Count: 1})
 	}

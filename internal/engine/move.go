@@ -22,10 +22,19 @@ func (r *run) moveAll(ctx context.Context, b *boxRun) error {
 }
 
 func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) error {
+	moves, err := r.rekey(ctx, b, side, moves)
+	if err != nil || len(moves) == 0 {
+		return err
+	}
 	intents, err := r.moveIntents(ctx, b, side, moves)
 	if err != nil {
 		return err
 	}
+	names := []mail.Box{b.name}
+	for _, m := range moves {
+		names = append(names, m.To.Box)
+	}
+	defer r.hold(names...)()
 	done, err := r.stores[side].Move(ctx, b.name, intents, false)
 	if err != nil {
 		return fmt.Errorf("move messages on the %s side: %w", side, err)
@@ -65,6 +74,36 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 	})
 	r.progress(b, PhaseMove, side, "move", moved, len(moves), 0)
 	return err
+}
+
+// rekey takes note of messages that have another key in the same mailbox now: another tool renamed their files, or a user took
+// them away and back. There is nothing to be done on the other side. It returns the moves proper.
+func (r *run) rekey(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) (rest []plan.Move, err error) {
+	var keys [2][]mail.Key
+	var here []plan.Move
+	for _, m := range moves {
+		if m.To.Box != b.name {
+			rest = append(rest, m)
+			continue
+		}
+		here = append(here, m)
+		keys[side.Other()] = append(keys[side.Other()], m.To.Entry.Key)
+	}
+	if len(here) == 0 {
+		return rest, nil
+	}
+	if err := r.secure(ctx, b.name, keys); err != nil {
+		return nil, err
+	}
+	return rest, r.update(ctx, true, func(tx *state.Tx) error {
+		for _, m := range here {
+			m.Pair.Keys[side.Other()] = m.To.Entry.Key
+			if err := tx.PutPair(m.Pair); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // reportUnmoved tells of moves that a side refused; they stay where they are there.

@@ -22,7 +22,7 @@ func (r *run) plan(ctx context.Context) error {
 			return err
 		}
 	}
-	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes}
+	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes, Hints: r.suspect != ""}
 	for _, b := range r.order {
 		if b.err == nil {
 			b.plan.Merge(policy)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,6 +38,8 @@ type run struct {
 	boxes   map[mail.Box]*boxRun
 	order   []*boxRun     // those that are looked at, by name
 	listed  int           // selected mailboxes
+	fresh   bool          // a mailbox came into being since the list
+	dropped bool          // disappearances were left to the next run
 	late    []mail.Intent // effects that were repeated: a twin may turn up
 
 	mu      sync.Mutex // guards what follows
@@ -46,6 +49,7 @@ type run struct {
 
 // boxRun is one mailbox in a run.
 type boxRun struct {
+	mu       sync.Mutex // effects in it, in phases in which mailboxes are not on their own
 	name     mail.Box
 	old, now state.Box // as stored; as it will be
 	status   [2]store.Status
@@ -141,6 +145,20 @@ func (r *run) report(rep state.Report) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.res.Reports = append(r.res.Reports, rep)
+}
+
+// hold takes the mailboxes for an effect that concerns several of them, in a fixed order.
+func (r *run) hold(names ...mail.Box) (release func()) {
+	slices.Sort(names)
+	names = slices.Compact(names)
+	for _, n := range names {
+		r.boxes[n].mu.Lock()
+	}
+	return func() {
+		for _, n := range names {
+			r.boxes[n].mu.Unlock()
+		}
+	}
 }
 
 // fail records that a mailbox failed; errors of the whole account and cancellation go on to the caller.

@@ -64,6 +64,10 @@ func (r *run) matchTwin(ctx context.Context, b *boxRun, in mail.Intent, close []
 	for _, a := range close {
 		if a.Free() && !a.Entry.Ident.Digest.IsZero() && a.Entry.Ident.Digest == pairs[0].Ident.Digest {
 			a.Vanished()
+			if r.dropped { // the message itself, perhaps, that a user took away and back
+				b.open = true
+				return nil
+			}
 			b.twins = append(b.twins, twin{in, a.Entry})
 			return nil
 		}
@@ -80,11 +84,22 @@ type twin struct {
 // removeTwins removes twins, to trash where the store has one.
 func (r *run) removeTwins(ctx context.Context, b *boxRun) error {
 	for _, t := range b.twins {
-		if _, err := r.stores[t.intent.Side].Delete(ctx, b.name, []mail.Entry{t.entry}); err != nil {
+		left, err := r.stores[t.intent.Side].Delete(ctx, b.name, []mail.Entry{t.entry})
+		if err != nil {
 			return fmt.Errorf("remove the second copy of an upload on the %s side: %w", t.intent.Side, err)
 		}
 		r.note(b.name, "removed the second copy of an upload that an interrupted sync had left under way")
-		if err := r.update(ctx, false, func(tx *state.Tx) error { return tx.DropIntent(t.intent.ID) }); err != nil {
+		if err := r.update(ctx, false, func(tx *state.Tx) error {
+			if len(left) > 0 {
+				p := mail.Pair{Box: b.name, Flags: t.entry.Flags, Ident: t.entry.Ident, Left: mail.LeftDeleting}
+				p.Keys[t.intent.Side] = t.entry.Key
+				p.Flags.System |= mail.Deleted
+				if err := tx.PutPair(&p); err != nil {
+					return err
+				}
+			}
+			return tx.DropIntent(t.intent.ID)
+		}); err != nil {
 			return err
 		}
 	}

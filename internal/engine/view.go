@@ -109,7 +109,15 @@ func (r *run) sortOut() error {
 					return err
 				}
 			}
-			b.missing[side] = !b.exists[side] && b.exists[side.Other()] && b.old.Known[side] && b.old.Known[side.Other()]
+			known := b.old.Known == [2]bool{true, true}
+			if !b.exists[side] && b.exists[side.Other()] && !known { // an interrupted run may have filled it
+				n, err := r.db.Count(context.Background(), b.name, side)
+				if err != nil {
+					return stateError(err)
+				}
+				known = n > 0
+			}
+			b.missing[side] = !b.exists[side] && b.exists[side.Other()] && known
 		}
 		b.plan.Missing = b.missing
 		if b.err == nil && r.unchanged(b) {
@@ -255,15 +263,34 @@ func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch s
 		b.left = map[mail.Left]int{}
 	}
 	b.left[mail.LeftRenumbered]++
+	if len(b.plan.Edited) > 0 { // they name keys that are void
+		b.plan.Edited, b.open = nil, true
+	}
 	return true, err
 }
 
-func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) error {
+func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) (err error) {
 	marked := r.o.Expunge != plan.ExpungeNone
 	if same, err := r.sameSum(ctx, b, side, v, marked); err != nil || same {
 		return err
 	}
-	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), v.All, marked) {
+	shown := 0
+	all := func(yield func(mail.Entry, error) bool) {
+		shown = 0
+		for e, err := range v.All {
+			shown++
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+	defer func() {
+		if err == nil && v.Total >= 0 && shown < v.Total {
+			b.plan.DropGone(side)
+			b.open = true
+		}
+	}()
+	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), all, marked) {
 		if err != nil {
 			return err
 		}

@@ -27,6 +27,7 @@ type Arrival struct {
 
 	taken  bool
 	absent bool
+	waits  bool // to be adopted, not copied
 }
 
 // Vanished marks an arrival as gone before it could be looked at; it is left to the next run.
@@ -125,10 +126,11 @@ func (b *Box) AddHalves(halves []mail.Pair, refused bool) {
 			b.old = append(b.old, p)
 			continue
 		}
-		if waits(p, flags, refused) {
+		wait := waits(p, flags, refused)
+		if wait && p.Left != mail.LeftRefused {
 			continue
 		}
-		b.Halves = append(b.Halves, &Arrival{Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}})
+		b.Halves = append(b.Halves, &Arrival{waits: wait, Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}})
 	}
 }
 

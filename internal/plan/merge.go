@@ -27,6 +27,11 @@ type (
 	}
 	// Forget drops a pair that neither side has any more.
 	Forget struct{ Pair *mail.Pair }
+	// Leave makes a half pair of one that was expunged on the other side.
+	Leave struct {
+		On   mail.Side
+		Pair *mail.Pair
+	}
 )
 
 // Ops are the operations of one mailbox, by the phase in which they are carried out. A Move belongs to the mailbox it starts from.
@@ -37,17 +42,19 @@ type Ops struct {
 	Flags  []Flags
 	Delete []Delete
 	Forget []Forget
+	Leave  []Leave
 }
 
 // Empty reports whether there is nothing to do.
 func (o *Ops) Empty() bool {
-	return len(o.Adopt)+len(o.Copy[0])+len(o.Copy[1])+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.Delete)+len(o.Forget) == 0
+	return len(o.Adopt)+len(o.Copy[0])+len(o.Copy[1])+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.Delete)+len(o.Forget)+len(o.Leave) == 0
 }
 
 // Policy is what the user chose.
 type Policy struct {
 	Expunge     Expunge
 	DeleteBoxes DeleteBoxes
+	Hints       bool // the base is of another age than a side: flags are joined, not taken away
 }
 
 // AdoptMatches turns matches into operations of the mailbox; call it before Merge.
@@ -120,6 +127,9 @@ func (b *Box) Merge(p Policy) {
 			continue // B2, B3: there is no mailbox to copy to
 		}
 		for _, a := range b.Candidates(side) { // A3, H3
+			if a.waits {
+				continue
+			}
 			b.Ops.Copy[side.Other()] = append(b.Ops.Copy[side.Other()], Copy{To: side.Other(), From: a})
 		}
 	}
@@ -158,6 +168,10 @@ func (b *Box) mergePair(n *News, p Policy) {
 	case n.Gone[mail.Local] || n.Gone[mail.Remote]: // P4, P5
 		b.mergeGone(n, p)
 	default: // P2, P3
+		if p.Hints {
+			n.Pair.Flags = n.Flags[0].And(n.Flags[1])
+			n.Pair.Flags.System |= (n.Flags[0].System | n.Flags[1].System) & mail.Deleted
+		}
 		want := b.mergeFlags(n.Pair, n.Flags)
 		if on := expungeOn(p.Expunge); on != [2]bool{} && want.System&mail.Deleted != 0 { // P7
 			b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: n.Pair, Expunges: true})
@@ -172,6 +186,10 @@ func (b *Box) mergeGone(n *News, p Policy) {
 	}
 	if b.Missing[side.Other()] && p.DeleteBoxes != DeleteAllBoxes {
 		return // B3
+	}
+	if on := expungeOn(p.Expunge); on[side.Other()] && !on[side] && n.Pair.Flags.System&mail.Deleted != 0 {
+		b.Ops.Leave = append(b.Ops.Leave, Leave{side, n.Pair}) // expunged, and stopped before the commit (P7)
+		return
 	}
 	var on [2]bool
 	on[side] = true

@@ -192,8 +192,8 @@ func (tx *Tx) VoidKeys(box mail.Box, side mail.Side) error {
 		for i := range pairs {
 			p := &pairs[i]
 			last = p.ID
-			if p.Keys[side] == "" && p.Lacks[side].Empty() {
-				continue
+			if p.Keys[side] == "" {
+				continue // a half pair keeps its reason
 			}
 			p.Keys[side], p.Lacks[side], p.Left = "", mail.Flags{}, mail.LeftRenumbered
 			var err error
