@@ -35,13 +35,16 @@ Of a server (one side can be a table of its own: remote = {url = "imaps://imap.e
   connections = 3                at most, at the same time
   timeout = "60s"                how long a silent server is waited for
   disable_extensions = [...]     extensions of IMAP not to use, as they stand in CAPABILITY
-  delete_to = "Trash"            move what was deleted locally there, instead of removing it
+  delete_to = "trash"            move what was deleted locally to the mailbox with the role \Trash, instead of removing
+                                 it for good; or the name of a mailbox, "Deleted Items"
 
 Of a Maildir:
   layout = "nested"              folders in folders; or "maildir++" (.Work.Invoices) or "flat" (Work.Invoices)
   names = "utf8"                 how names are written on disk; or "mutf7"
   inbox = "INBOX"                the folder that is INBOX; "." is the root itself
   info_separator = ":"           between a file's name and its flags; ";" or "!" where the file system lacks ":"
+  keep_deleted = "30d"           how long mailtwin undo can bring back what a sync removed here; days or weeks ("8w")
+  keep_deleted_size = "1GB"      the most that it may take; the last 7 days are kept whatever their size
 
 Secrets are never in the file. Unknown keys and wrong values are errors with the line and what was probably meant.`,
 	}

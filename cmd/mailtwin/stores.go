@@ -21,20 +21,25 @@ import (
 // stores makes both stores of an account. They are not opened yet.
 func (a *app) stores(t *target, u *ui.UI, readOnly bool) (both [2]store.Store, err error) {
 	for _, side := range mail.Sides {
+		var one store.Store
 		if c := t.Stores[side]; c.Maildir != nil {
-			both[side], err = openMaildir(c.Maildir, readOnly)
+			one, err = openMaildir(c.Maildir, readOnly)
 		} else {
-			both[side], err = a.openIMAP(t, c.IMAP, u, readOnly)
+			one, err = a.openIMAP(t, c.IMAP, u, readOnly)
 		}
 		if err != nil {
 			return both, err
 		}
+		both[side] = one
 	}
 	return both, nil
 }
 
-func openMaildir(c *config.Maildir, readOnly bool) (store.Store, error) {
-	return maildirstore.New(maildirstore.Config{Path: c.Path, Layout: c.Layout, Names: c.Names, Inbox: c.Inbox, InfoSep: c.InfoSeparator, ReadOnly: readOnly})
+func openMaildir(c *config.Maildir, readOnly bool) (*maildirstore.Store, error) {
+	return maildirstore.New(maildirstore.Config{
+		Path: c.Path, Layout: c.Layout, Names: c.Names, Inbox: c.Inbox, InfoSep: c.InfoSeparator, ReadOnly: readOnly,
+		Keep: c.KeepDeleted, KeepSize: c.KeepSize,
+	})
 }
 
 func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (store.Store, error) {

@@ -51,7 +51,7 @@ type IMAP struct {
 	Connections     int    // 0: default
 	Timeout         time.Duration
 	Disable         []string // extensions not to use
-	DeleteTo        mail.Box // deleted messages go there; "": they are removed
+	DeleteTo        mail.Box // deleted messages go there, to a mailbox or to that with a role, such as `\Trash`; "": they are removed
 }
 
 // Maildir says where a Maildir tree is and how it is laid out. Empty fields: what the tree itself suggests, or the default.
@@ -60,7 +60,9 @@ type Maildir struct {
 	Layout        string // "nested", "maildir++" or "flat"
 	Names         string // "utf8" or "mutf7"
 	Inbox         string
-	InfoSeparator byte // between unique name and flags; 0: ':'
+	InfoSeparator byte          // between unique name and flags; 0: ':'
+	KeepDeleted   time.Duration // how long removed messages can be brought back; 0: default
+	KeepSize      int64         // octets of them, but for those of the last days; 0: default
 }
 
 // String returns the address of the store, as it may be given on the command line. It has no secrets.

@@ -34,6 +34,8 @@ layout = "maildir++"
 names = "mutf7"
 inbox = "."
 info_separator = ";"
+keep_deleted = "8w"
+keep_deleted_size = "1.5 GB"
 timeout = "2m"
 connections = 5
 disable_extensions = ["compress=deflate"]
@@ -54,7 +56,7 @@ auth = "plain"
 		m.Connections != 5 || m.Disable[0] != "COMPRESS=DEFLATE" || m.DeleteTo != "Trash" || m.CA != "/home/me/ca.pem" || m.Auth != "PLAIN" {
 		t.Errorf("%+v", m)
 	}
-	if *d != (Maildir{"/home/me/Mail/work", "maildir++", "mutf7", ".", ';'}) {
+	if *d != (Maildir{"/home/me/Mail/work", "maildir++", "mutf7", ".", ';', 56 * 24 * time.Hour, 1_500_000_000}) {
 		t.Errorf("%+v", d)
 	}
 	if !a.ExpungeLocal || !a.ExpungeRemote || !a.ExpungePlain || a.DeleteMailboxes != "all" || a.MaxDeletes != 100 || a.AfterSync != "notmuch new" || len(a.Mailboxes) != 2 {
@@ -134,6 +136,10 @@ func TestFaults(t *testing.T) {
 		"range":                {good + `connections = 1000`, `config.toml:4: "connections" must be from 1 to 64, not 1000`, ""},
 		"duration":             {good + `timeout = "3"`, `config.toml:4: "timeout" is not a time: "3"`, `"90s"`},
 		"duration range":       {good + `timeout = 9223372036854775807`, `config.toml:4: "timeout" must be from 1s to 1h0m0s`, ""},
+		"days":                 {good + `keep_deleted = "30"`, `config.toml:4: "keep_deleted" is not a number of days or weeks: "30"`, `"30d"`},
+		"no days":              {good + `keep_deleted = "0d"`, `config.toml:4: "keep_deleted" is not a number of days or weeks: "0d"`, `the least is a day`},
+		"size":                 {good + `keep_deleted_size = "1G"`, `config.toml:4: "keep_deleted_size" is not a size: "1G"`, `"500MB"`},
+		"role":                 {good + `delete_to = "\\Sent"`, `config.toml:4: "delete_to" is not a role that deleted messages can go to: "\\Sent"`, `"trash"`},
 		"word":                 {good + `layout = "nestd"`, `config.toml:4: "layout" must be "nested", "maildir++" or "flat", not "nestd"`, `did you mean "nested"?`},
 		"expunge":              {good + `expunge = ["remote", "loca"]`, `config.toml:4: "expunge" must be`, `did you mean "local"?`},
 		"no local":             {"[account.a]\nremote = \"imaps://me@h\"", `config.toml:1: the account has no "local"`, "maildir:~/Mail"},
@@ -172,6 +178,17 @@ func TestFaults(t *testing.T) {
 				t.Errorf("%v\nhint: %s\nwant %s\nhint: %s", all[0], all[0].Hint, c.want, c.hint)
 			}
 		})
+	}
+}
+
+// TestDeleteTo: a role in any case, "trash" for the most usual one, and names of mailboxes.
+func TestDeleteTo(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[string]mail.Box{"trash": `\Trash`, `\\trash`: `\Trash`, `\\Archive`: `\Archive`, "Trash": "Trash", "INBOX/Bin": "INBOX/Bin"} {
+		c := parse(t, "[account.a]\nremote = \"imaps://me@h\"\nlocal = \"~/Mail\"\ndelete_to = \""+value+"\"\n")
+		if got := c.Accounts[0].Stores[mail.Remote].IMAP.DeleteTo; got != want {
+			t.Errorf("%s: %q", value, got)
+		}
 	}
 }
 

@@ -13,7 +13,7 @@ var (
 		"user", "password_command", "token_command", "auth", "tls", "tls_ca", "tls_cert", "tls_key",
 		"connections", "disable_extensions", "timeout", "delete_to",
 	}
-	maildirKeys = []string{"layout", "names", "inbox", "info_separator"}
+	maildirKeys = []string{"layout", "names", "inbox", "info_separator", "keep_deleted", "keep_deleted_size"}
 )
 
 // refused are keys that one may expect but that are not to be, and what to write instead.

@@ -143,6 +143,8 @@ func (r *accountReader) maildir(side mail.Side, n *node, address string) *Maildi
 			m.InfoSeparator = s[0]
 		}
 	}
+	m.KeepDeleted = r.days(r.find(side, "keep_deleted"), "keep_deleted")
+	m.KeepSize = r.size(r.find(side, "keep_deleted_size"), "keep_deleted_size")
 	return m
 }
 
@@ -168,13 +170,32 @@ func (r *accountReader) imap(side mail.Side, n *node, address string) *IMAP {
 	for _, name := range r.list(r.find(side, "disable_extensions"), "disable_extensions") {
 		m.Disable = append(m.Disable, strings.ToUpper(name))
 	}
-	if s, ok := r.text(r.find(side, "delete_to"), "delete_to"); ok {
-		m.DeleteTo = mail.Box(s)
-	}
+	m.DeleteTo = r.deleteTo(r.find(side, "delete_to"))
 	if m.User == "" && m.Cert == "" {
 		r.add(n.line, `write "imaps://you@host", or user = "you@example.com"`, "no user is given for %q", side.String())
 	}
 	return m
+}
+
+// deleteTo reads where deleted messages go: "trash" and roles (RFC 6154) are looked up on the server, all else is a mailbox.
+func (r *accountReader) deleteTo(n *node) mail.Box {
+	s, ok := r.text(n, "delete_to")
+	if !ok {
+		return ""
+	}
+	if s == "trash" {
+		return `\Trash`
+	}
+	if strings.HasPrefix(s, `\`) {
+		for _, role := range []string{`\Trash`, `\Archive`, `\Junk`} {
+			if strings.EqualFold(s, role) {
+				return mail.Box(role)
+			}
+		}
+		r.add(n.line, `write delete_to = "trash"`, "%q is not a role that deleted messages can go to: %q", "delete_to", s)
+		return ""
+	}
+	return mail.Box(s)
 }
 
 // user finds out who logs in: the side's own key, else the address, else the account's key.

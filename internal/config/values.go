@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -121,6 +122,50 @@ func (p *problems) duration(n *node, key string, least, most time.Duration) time
 		return 0
 	}
 	return d
+}
+
+// days returns a time in days, "30d", or in weeks, "4w"; 0 if it is absent or wrong.
+func (p *problems) days(n *node, key string) time.Duration {
+	s, ok := p.text(n, key)
+	if !ok {
+		return 0
+	}
+	days := 0
+	number, unit := s[:len(s)-1], s[len(s)-1]
+	if n, err := strconv.ParseUint(number, 10, 16); err == nil {
+		days = int(n) * map[byte]int{'d': 1, 'w': 7}[unit]
+	}
+	if days < 1 || days > 36500 {
+		p.add(n.line, fmt.Sprintf("write %s = \"30d\" or \"8w\"; the least is a day", key), "%q is not a number of days or weeks: %q", key, s)
+		return 0
+	}
+	return time.Duration(days) * 24 * time.Hour
+}
+
+var units = []struct {
+	name   string
+	octets float64
+}{{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40}, {"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}}
+
+// size returns a number of octets, written as "500MB" or "1.5 GB"; 0 if it is absent or wrong.
+func (p *problems) size(n *node, key string) int64 {
+	s, ok := p.text(n, key)
+	if !ok {
+		return 0
+	}
+	for _, u := range units {
+		number, ok := strings.CutSuffix(s, u.name)
+		if !ok {
+			continue
+		}
+		f, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err == nil && f*u.octets >= 1 && f*u.octets < 1<<60 {
+			return int64(f * u.octets)
+		}
+		break
+	}
+	p.add(n.line, fmt.Sprintf("write %s = \"1GB\" or \"500MB\"", key), "%q is not a size: %q", key, s)
+	return 0
 }
 
 // path returns the absolute path of a file, "" if it is absent or wrong.

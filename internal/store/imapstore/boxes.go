@@ -107,6 +107,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.names)
+	s.special = map[string]mail.Box{}
 	at := map[mail.Box]int{}
 	var list []store.Status
 	for i := range l.items {
@@ -144,5 +145,10 @@ func (s *Store) statuses(l *listing) []store.Status {
 		list = append(list, st)
 	}
 	slices.SortFunc(list, func(a, b store.Status) int { return strings.Compare(string(a.Box), string(b.Box)) })
+	for _, st := range list {
+		if _, ok := s.special[st.Role]; !ok && st.Role != "" && st.Err == nil {
+			s.special[st.Role] = st.Box
+		}
+	}
 	return list
 }

@@ -3,6 +3,7 @@ package imapstore
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
@@ -14,6 +15,10 @@ func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) 
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	to, err := s.deleteTo(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("delete messages of %q: %w", box, err)
+	}
 	err = s.change(ctx, box, maxUID, func(c *conn) (err error) {
 		if err := s.sample(ctx, c, entries); err != nil {
 			return err
@@ -24,9 +29,9 @@ func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) 
 		}
 		set := setOf(keys)
 		var kept imap.NumSet
-		switch trash := s.cfg.DeleteTo != "" && s.cfg.DeleteTo != box; {
+		switch trash := to != "" && to != box; {
 		case trash && (c.has("MOVE") || c.has("UIDPLUS")):
-			err = s.toTrash(ctx, c, set)
+			err = s.toTrash(ctx, c, set, to)
 		case trash: // what cannot be removed from here would be copied there in each run
 			kept, _, err = mark(ctx, c, set)
 		default:
@@ -43,9 +48,38 @@ func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) 
 	return left, nil
 }
 
+// deleteTo returns where deleted messages go, "" for nowhere. A role is looked up in the server's list (RFC 6154); without one
+// there it is the mailbox that is called so, which may have to be made.
+func (s *Store) deleteTo(ctx context.Context) (mail.Box, error) {
+	role := string(s.cfg.DeleteTo)
+	if !strings.HasPrefix(role, `\`) {
+		return s.cfg.DeleteTo, nil
+	}
+	s.mu.Lock()
+	listed := s.special != nil
+	s.mu.Unlock()
+	if !listed {
+		if _, err := s.Boxes(ctx); err != nil {
+			return "", err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if box, ok := s.special[role]; ok {
+		return box, nil
+	}
+	to := mail.Box(role[1:])
+	for box := range s.names {
+		if strings.EqualFold(string(box), string(to)) && (s.names[to] == "" || box == to) {
+			return box, nil
+		}
+	}
+	return to, nil
+}
+
 // toTrash moves messages to where deleted ones go.
-func (s *Store) toTrash(ctx context.Context, c *conn, set imap.NumSet) error {
-	name, err := s.nameOf(s.cfg.DeleteTo)
+func (s *Store) toTrash(ctx context.Context, c *conn, set imap.NumSet, to mail.Box) error {
+	name, err := s.nameOf(to)
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,35 @@ func TestTrash(t *testing.T) {
 	s = scripted(t, "UIDPLUS", opened("t2", 7, 12, 3)+"C: t3 UID COPY 4,9 \"Trash\"\nS: t3 NO full"+opened("t4", 7, 12, 3), trash)
 	if _, err := s.Delete(t.Context(), "B", entries(4, 9)); err == nil {
 		t.Error("messages that could not be copied: no error")
+	}
+}
+
+// TestTrashByRole: the mailbox with the role is the trash, else the one that is called so, else a new one.
+func TestTrashByRole(t *testing.T) {
+	t.Parallel()
+	for list, want := range map[string]string{
+		`(\Trash) Papierkorb, () Trash`: "Papierkorb",
+		`() TRASH`:                      "TRASH",
+		`() Sent`:                       "Trash",
+		`(\Trash) B`:                    "", // messages of it go for good
+	} {
+		listed := "C~ t2 LIST .*\n"
+		for item := range strings.SplitSeq(list, ", ") {
+			attrs, name, _ := strings.Cut(item, " ")
+			listed += fmt.Sprintf("S: * LIST %s \"/\" %q\nS: * STATUS %q (MESSAGES 3 UIDNEXT 12 UIDVALIDITY 7)\n", attrs, name, name)
+		}
+		end := "C: t4 UID MOVE 4 \"" + want + "\"\nS: * 1 EXPUNGE\nS: t4 OK"
+		if want == "" {
+			end = `
+				C: t4 UID STORE 4 +FLAGS.SILENT (\Deleted)
+				C: t5 UID EXPUNGE 4
+				S: t4 OK
+				S: t5 OK`
+		}
+		s := scripted(t, "MOVE UIDPLUS SPECIAL-USE LIST-EXTENDED LIST-STATUS", listed+"S: t2 OK\n"+opened("t3", 7, 12, 3)+end, func(c *Config) { c.DeleteTo = `\Trash` })
+		if left, err := s.Delete(t.Context(), "B", entries(4)); err != nil || len(left) > 0 {
+			t.Errorf("%s: left %q, %v", list, left, err)
+		}
 	}
 }
 

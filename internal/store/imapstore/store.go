@@ -30,7 +30,7 @@ type Config struct {
 	Connections int              // at most; opened on demand, reused; default 3
 	ReadOnly    bool             // nothing is changed: mailboxes are opened with EXAMINE, effects are refused
 	Expunge     string           // ExpungeUID (default) or ExpungePlain
-	DeleteTo    mail.Box         // where deleted messages are moved to; "": they are deleted for good
+	DeleteTo    mail.Box         // where deleted messages are moved to: a mailbox, or the one with a role, such as `\Trash`; "": they are deleted for good
 	Mask        []string         // capabilities to pretend absent
 	Name        string           // the account's name for people; default: the host
 	Now         func() time.Time // default time.Now
@@ -53,6 +53,7 @@ type Store struct {
 	hint    hint
 	space   space
 	names   map[mail.Box]string        // as the server spells them, learned from its list
+	special map[string]mail.Box        // by role, learned from its list; nil: not listed yet
 	epochs  map[mail.Box]uint32        // seen in this session, see check
 	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
 	holding map[mail.Box]mail.Storable // learned from SELECT
