@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 
 	"mailtwin/internal/mail"
@@ -156,10 +157,47 @@ func (r *run) allReports(ctx context.Context) (*[]state.Report, error) {
 	}
 	reports := slices.DeleteFunc(slices.Clone(old), func(rep state.Report) bool { return looked[rep.Box] })
 	reports = append(reports, r.res.Reports...)
+	if reports, err = r.leftReports(ctx, reports, old); err != nil {
+		return nil, err
+	}
 	if slices.Equal(reports, old) {
 		return nil, nil
 	}
 	return &reports, nil
+}
+
+// leftKinds are the reports that stay as long as there are such pairs, and what they say when nothing better is known.
+var leftKinds = []struct {
+	left mail.Left
+	kind string
+	text string
+}{
+	{mail.LeftRefused, "refused", "%d messages were refused by the other side; they are tried again once a day"},
+	{mail.LeftDeleting, "delete pending", "%d messages are only marked as deleted on one side"},
+	{mail.LeftAltered, "altered", "%d messages are on both sides with different content; they are kept as they are"},
+}
+
+// leftReports adds what is left from earlier runs, in the words of then.
+func (r *run) leftReports(ctx context.Context, reports, old []state.Report) ([]state.Report, error) {
+	left, err := r.db.Left(ctx)
+	if err != nil {
+		return nil, stateError(err)
+	}
+	for _, b := range r.order {
+		for _, k := range leftKinds {
+			n := left[b.name][k.left]
+			is := func(rep state.Report) bool { return rep.Box == b.name && rep.Kind == k.kind }
+			if n == 0 || slices.ContainsFunc(reports, is) {
+				continue
+			}
+			rep := state.Report{Box: b.name, Kind: k.kind, Count: n, Text: fmt.Sprintf(k.text, n)}
+			if i := slices.IndexFunc(old, is); i >= 0 {
+				rep.Text, rep.Hint = old[i].Text, old[i].Hint
+			}
+			reports = append(reports, rep)
+		}
+	}
+	return reports, nil
 }
 
 // countLeft counts what the account is left with.
@@ -170,7 +208,7 @@ func (r *run) countLeft(ctx context.Context, kept int) error {
 	}
 	n := kept
 	for _, byReason := range left {
-		n += byReason[mail.LeftRefused] + byReason[mail.LeftDeleting]
+		n += byReason[mail.LeftRefused] + byReason[mail.LeftDeleting] + byReason[mail.LeftAltered]
 	}
 	counts, err := r.messages(ctx)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,13 +60,19 @@ func (r *run) describeOps(b *boxRun) {
 			r.planned(Planned{Side: side, Verb: "copy", Box: b.name, Key: op.From.Entry.Key})
 		}
 		for _, op := range ops.Move[side] {
+			if op.To.Box == b.name {
+				continue // only its key is another one
+			}
+			if side == words.Local {
+				s.MovedLocal++
+			} else {
+				s.MovedRemote++
+			}
 			r.planned(Planned{Side: side, Verb: "move", Box: b.name, To: op.To.Box, Key: op.Pair.Keys[side]})
 		}
 	}
 	s.CopiedToLocal += len(ops.Copy[words.Local])
 	s.CopiedToRemote += len(ops.Copy[words.Remote])
-	s.MovedLocal += len(ops.Move[words.Local])
-	s.MovedRemote += len(ops.Move[words.Remote])
 	for _, op := range ops.Flags {
 		r.describeFlags(b, op)
 	}
@@ -97,19 +104,23 @@ func (r *run) describeDeletes(ctx context.Context, b *boxRun) error {
 	for _, side := range words.Sides {
 		var keys []words.Key
 		at := map[words.Key]int{}
-		for _, op := range b.plan.Ops.Delete {
+		doomed := len(b.plan.Ops.Delete)
+		for i, op := range slices.Concat(b.plan.Ops.Delete, b.plan.Held) {
 			if !op.On[side] {
 				continue
 			}
+			held := i >= doomed
 			key := op.Pair.Keys[side]
 			at[key] = len(r.res.Plan)
 			if len(keys) < describedDeletes {
 				keys = append(keys, key)
 			}
-			r.planned(Planned{Side: side, Verb: "delete", Box: b.name, Key: key})
-			if side == words.Local {
+			r.planned(Planned{Side: side, Verb: "delete", Box: b.name, Key: key, Held: held})
+			switch {
+			case held: // counted by the guard
+			case side == words.Local:
 				r.res.Summary.DeletedLocal++
-			} else {
+			default:
 				r.res.Summary.DeletedRemote++
 			}
 		}

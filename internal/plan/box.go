@@ -46,7 +46,8 @@ type Box struct {
 	Arrived [2][]*Arrival
 	Missing [2]bool // the mailbox does not exist on this side, though both had it
 
-	Ops Ops
+	Ops  Ops
+	Held []Delete // what HoldBack took out
 }
 
 // NewBox returns an empty collection.

@@ -87,7 +87,11 @@ func (b *Box) deletes(side mail.Side) int {
 func (b *Box) HoldBack(held []Held) bool {
 	before := len(b.Ops.Delete)
 	b.Ops.Delete = slices.DeleteFunc(b.Ops.Delete, func(d Delete) bool {
-		return slices.ContainsFunc(held, func(h Held) bool { return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) })
+		is := slices.ContainsFunc(held, func(h Held) bool { return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) })
+		if is {
+			b.Held = append(b.Held, d)
+		}
+		return is
 	})
 	return len(b.Ops.Delete) < before
 }

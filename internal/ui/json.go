@@ -29,6 +29,7 @@ type jsonEvent struct {
 	From    string `json:"from,omitempty"`
 	Subject string `json:"subject,omitempty"`
 	Flags   string `json:"flags,omitempty"`
+	Held    bool   `json:"held,omitempty"`
 	Text    string `json:"text,omitempty"`
 	Hint    string `json:"hint,omitempty"`
 }
@@ -73,7 +74,7 @@ func (u *UI) jsonReport(account string, r state.Report) {
 func (u *UI) jsonPlanned(account string, p engine.Planned) {
 	j := jsonEvent{
 		Event: "plan", Account: account, Mailbox: string(p.Box), To: string(p.To), Side: p.Side.String(), Verb: p.Verb, Key: key(p.Key),
-		From: p.From, Subject: p.Subject, Flags: p.Flags,
+		From: p.From, Subject: p.Subject, Flags: p.Flags, Held: p.Held,
 	}
 	if p.Verb == "adopt" {
 		j.Side = ""

@@ -73,6 +73,9 @@ func planned(p engine.Planned) string {
 	case "flag":
 		return "to flag on " + p.Side.String()
 	case "delete":
+		if p.Held {
+			return "held back from deletion on " + p.Side.String()
+		}
 		return "to delete on " + p.Side.String()
 	case "adopt":
 		return "already on both sides"
@@ -88,6 +91,9 @@ func operation(p engine.Planned) string {
 	}
 	if p.Verb == "copy" {
 		parts[0] = "copy to " + p.Side.String()
+	}
+	if p.Held {
+		parts[0] = "held back: " + parts[0]
 	}
 	if p.Verb != "delete" || p.Subject == "" && p.From == "" {
 		if k := key(p.Key); k != "" {
