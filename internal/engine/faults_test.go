@@ -214,6 +214,7 @@ func TestRaceMarks(t *testing.T) { testRace(t, memstore.Options{Kind: memstore.I
 func TestRaceNoMarks(t *testing.T) {
 	testRace(t, memstore.Options{Kind: memstore.IMAP, NoMarks: true}, "Archive")
 }
+
 func TestRaceNewBox(t *testing.T) { testRace(t, memstore.Options{Kind: memstore.IMAP}, "Brand new") }
 
 // first sync interrupted, then the mailbox is removed on one side.
