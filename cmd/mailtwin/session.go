@@ -68,6 +68,18 @@ func engineOptions(t *target) engine.Options {
 	return o
 }
 
+// prune lets stores that keep removed messages drop what was kept long enough.
+func (s *session) prune(ctx context.Context) error {
+	for _, st := range s.options.Stores {
+		if p, ok := st.(interface{ Prune(context.Context) error }); ok {
+			if err := p.Prune(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // close gives everything back, the lock last.
 func (s *session) close() error {
 	var errs []error

@@ -82,6 +82,9 @@ func (a *app) syncOne(ctx context.Context, t *target, u *ui.UI, progress *ui.Pro
 		s.options.Confirm = func(held []plan.Held) bool { return u.AskDeletes(ctx, a.in, t.given, held) }
 	}
 	res, err := engine.Sync(ctx, s.options)
+	if err == nil {
+		err = s.prune(ctx)
+	}
 	if shut := s.close(); err == nil {
 		err = shut
 	}
