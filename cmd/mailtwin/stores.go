@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -16,6 +17,12 @@ import (
 	"mailtwin/internal/store/imapstore"
 	"mailtwin/internal/store/maildirstore"
 	"mailtwin/internal/ui"
+)
+
+// What crash tests put between the program and the world, see crash_on.go; nil in every other build.
+var (
+	files maildirstore.FS
+	dial  func(ctx context.Context, network, address string) (net.Conn, error)
 )
 
 // stores makes both stores of an account. They are not opened yet.
@@ -38,12 +45,12 @@ func (a *app) stores(t *target, u *ui.UI, readOnly bool) (both [2]store.Store, e
 func openMaildir(c *config.Maildir, readOnly bool) (*maildirstore.Store, error) {
 	return maildirstore.New(maildirstore.Config{
 		Path: c.Path, Layout: c.Layout, Names: c.Names, Inbox: c.Inbox, InfoSep: c.InfoSeparator, ReadOnly: readOnly,
-		Keep: c.KeepDeleted, KeepSize: c.KeepSize,
+		Keep: c.KeepDeleted, KeepSize: c.KeepSize, FS: files,
 	})
 }
 
 func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (store.Store, error) {
-	client := imap.Config{Address: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), ServerName: c.Host, Timeout: c.Timeout}
+	client := imap.Config{Address: net.JoinHostPort(c.Host, strconv.Itoa(c.Port)), ServerName: c.Host, Timeout: c.Timeout, Dial: dial}
 	switch c.TLS {
 	case "starttls":
 		client.Security = imap.StartTLS

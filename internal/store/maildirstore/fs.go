@@ -50,6 +50,9 @@ type Stat struct {
 	Mtime, Ctime int64 // nanoseconds since 1970
 }
 
+// OS returns the operating system's files, for what is put between a store and them.
+func OS() FS { return osFS{} }
+
 type osFS struct{}
 
 type osFile struct{ *os.File }
