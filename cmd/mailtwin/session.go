@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"mailtwin/internal/config"
@@ -122,6 +123,9 @@ func each(all []*target, fn func(*target) exitCode) error {
 func (a *app) fail(ctx context.Context, u *ui.UI, what string, t *target, err error) exitCode {
 	code := codeOf(ctx, err)
 	err = fmt.Errorf("%s %s: %w", what, t.given, withCure(err))
+	if hint := strings.ReplaceAll(mail.HintOf(err), " "+state.HintAccount+" ", " "+t.given+" "); hint != mail.HintOf(err) {
+		err = mail.WithHint(err, hint)
+	}
 	if code == exitInterrupted {
 		err = mail.WithHint(fmt.Errorf("%s %s: interrupted", what, t.given), "run it again: it goes on where it stopped")
 	}

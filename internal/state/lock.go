@@ -25,11 +25,11 @@ func lockPath(database string) string { return database + ".lock" }
 // Acquire takes the lock of the database at path, creating its folder; ErrLocked names the process that holds it.
 func Acquire(path string) (*Lock, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return nil, fmt.Errorf("create folder of the state: %w", err)
+		return nil, explain("create folder of the state", err)
 	}
 	f, err := os.OpenFile(lockPath(path), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("open lock: %w", err)
+		return nil, explain("open lock", err)
 	}
 	for begun := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)

@@ -13,8 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
+	_ "modernc.org/sqlite" // the driver
 
 	"mailtwin/internal/mail"
 )
@@ -139,7 +138,7 @@ func (db *DB) openReadOnly(ctx context.Context) error {
 	}
 	version, err := db.version(ctx, false)
 	if err == nil && version < len(migrations) {
-		return mail.WithHint(errors.New("written by an older version of mailtwin"), "run mailtwin sync once to bring it up to date")
+		return mail.WithHint(errors.New("written by an older version of mailtwin"), "mailtwin sync brings it up to date")
 	}
 	return err
 }
@@ -185,9 +184,9 @@ func (db *DB) version(ctx context.Context, fresh bool) (int, error) {
 	case fresh || tables == 0 && id == 0:
 		return 0, nil
 	case id != applicationID:
-		return 0, mail.WithHint(fmt.Errorf("%w: it is the database of another program", ErrDamaged), "move the file away")
+		return 0, mail.WithHint(fmt.Errorf("%w: it is the database of another program", ErrDamaged), rebuildHint)
 	case version > len(migrations):
-		return 0, mail.WithHint(ErrNewer, "use that version, or move the database away: the next sync pairs what is on both sides")
+		return 0, mail.WithHint(ErrNewer, newerHint)
 	}
 	return version, nil
 }
@@ -213,25 +212,6 @@ func (db *DB) Close() error {
 		db.temp = ""
 	}
 	return errors.Join(errs...)
-}
-
-// explain says what was being done, and turns SQLite's result codes into our errors.
-func explain(what string, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
-	var code *sqlite.Error
-	if errors.As(err, &code) {
-		switch code.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-			return mail.WithHint(fmt.Errorf("%s: %w: %w", what, ErrDamaged, err), damagedHint)
-		case sqlite3.SQLITE_FULL:
-			return mail.WithHint(fmt.Errorf("%s: %w", what, err), "make room on the disk and sync again")
-		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
-			return mail.WithHint(fmt.Errorf("%s: %w", what, err), "check the owner and the permissions of the file and its folder")
-		}
-	}
-	return fmt.Errorf("%s: %w", what, err)
 }
 
 // syncFolder makes the names in a folder durable.

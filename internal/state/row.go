@@ -131,5 +131,3 @@ func text(s string) any {
 func damaged(format string, args ...any) error {
 	return mail.WithHint(fmt.Errorf("%w: %s", ErrDamaged, fmt.Sprintf(format, args...)), damagedHint)
 }
-
-const damagedHint = "nothing was changed. Move the database away and sync again: what is on both sides is paired by content, and only what is missing is copied"

@@ -31,6 +31,13 @@ func (u *UI) AskDeletes(ctx context.Context, in io.Reader, account string, held 
 	return yes(ctx, in)
 }
 
+// Ask asks whether to do something. Anything but yes is no, and so is the end of ctx.
+func (u *UI) Ask(ctx context.Context, in io.Reader, question string) bool {
+	defer u.Pause()()
+	_, _ = fmt.Fprintf(u.err, "%s [y/N] ", Clean(question))
+	return yes(ctx, in)
+}
+
 func question(place string, h plan.Held) string {
 	return fmt.Sprintf("delete %s in %s on the %s side (%s)?", count(h.Count, "message", "messages"), place, h.Side, Clean(h.Why))
 }

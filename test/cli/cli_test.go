@@ -52,7 +52,13 @@ func TestScripts(t *testing.T) {
 			e.Cd = home
 			return os.MkdirAll(home, 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "maildir": maildir, "files": files, "tree": tree, "flip": flip},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "maildir": maildir, "files": files, "tree": tree, "flip": flip, "poke": poke},
+		Condition: func(cond string) (bool, error) {
+			if cond != "readonly" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Geteuid() != 0 || exec.Command("unshare", "-m", "true").Run() == nil, nil
+		},
 	})
 }
 
@@ -152,4 +158,20 @@ func flip(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(name, b, 0o600))
 		ts.Check(os.Chtimes(name, st.ModTime(), st.ModTime()))
 	}
+}
+
+// poke overwrites a byte of a file: poke FILE OFFSET VALUE.
+func poke(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: poke FILE OFFSET VALUE")
+	}
+	at, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	value, err := strconv.ParseUint(args[2], 10, 8)
+	ts.Check(err)
+	name := ts.MkAbs(args[0])
+	b, err := os.ReadFile(name)
+	ts.Check(err)
+	b[at] = byte(value)
+	ts.Check(os.WriteFile(name, b, 0o600))
 }
