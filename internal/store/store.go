@@ -90,7 +90,8 @@ type Store interface {
 	// RenameBox renames a mailbox and what is below it.
 	RenameBox(ctx context.Context, from, to mail.Box) error
 
-	// Settle says what became of intents whose outcome is unknown: the key of each that took effect, "" for the others. It
+	// Settle says what became of intents whose outcome is unknown: the key of each that took effect, "" for the others. It moves
+	// and removes no message: keys of sources may be of another epoch by now. It
 	// may wait, so that what is still running in a server is not taken for not done. Keys in taken (by box) belong to known pairs
 	// and are no candidates. Void in another epoch: "".
 	Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error)

@@ -44,7 +44,7 @@ type Options struct {
 
 	NoKeys    bool // no UIDPLUS: Put and Move return no keys, Settle finds them
 	NoExpunge bool // Delete sets \Deleted and returns the keys as left
-	NoMove    bool // no MOVE: Move is a copy and then a deletion, two effects; Settle completes it
+	NoMove    bool // no MOVE: Move is a copy and then a deletion, two effects
 	Delta     bool // View gives a Delta where it can, as with QRESYNC
 	NoMarks   bool // Status.Mark is always ""
 	Unproven  bool // no view proves a mark: End returns ""

@@ -11,7 +11,7 @@ import (
 // Settle implements store.Store. In a Maildir the file with the prepared name tells. In an IMAP account it is a message
 // that came since Prepare, belongs to no pair, and has the digest of the entry, or, if that is not known, its Message-ID
 // and, if known, its size; no message serves two intents. A move whose source is still there has not happened,
-// unless the store has no MOVE: then Settle completes it.
+// unless the store has no MOVE: then the copy was made. The source stays: its key may be of another epoch by now.
 func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(mail.Ref) bool) ([]mail.Done, error) {
 	err := s.begin(ctx)
 	if err == nil {
@@ -38,9 +38,6 @@ func (s *Store) Settle(ctx context.Context, intents []mail.Intent, taken func(ma
 			continue
 		}
 		done[i] = mail.Done{Box: where, Key: m.key, Stamp: m.stamp, Lacks: s.opts.Storable.Lacks(in.Entry.Flags)}
-		if in.Kind == mail.IntentMove && s.opts.NoMove {
-			err = s.deleteOne(ctx, in.From.Box, in.From.Key, true, nil)
-		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("settle effects: %w", err)
