@@ -93,3 +93,31 @@ func expectCut(t *testing.T, r result, commands []string) {
 		t.Errorf("not one error: %v", r)
 	}
 }
+
+// TestLateUpload (rule 6): the server goes on with an upload that was sent whole, when the program is gone: before the next sync looks,
+// between its two looks, while it repeats the upload, and afterwards.
+func TestLateUpload(t *testing.T) {
+	t.Parallel()
+	needServer(t)
+	for _, delay := range []time.Duration{100 * time.Millisecond, 1200 * time.Millisecond, 2300 * time.Millisecond, 5 * time.Second} {
+		t.Run(delay.String(), func(t *testing.T) {
+			t.Parallel()
+			w, r := throughRelay(t)
+			w.some("local", 0, 30)
+			r.arm(fault{forward: true, delay: delay, only: " APPEND \"INBOX\""}, 1)
+			first := w.try("sync", "--quiet", "a")
+			commands, cut := r.heal()
+			if !cut {
+				t.Fatalf("no upload was cut: %v", first)
+			}
+			expectCut(t, first, commands)
+			if again := w.try("sync", "a"); again.code != 0 && again.code != 3 {
+				t.Fatalf("after a cut: %v", again)
+			}
+			r.late.Wait()
+			w.run("sync", "a")
+			w.equal(30)
+			w.still()
+		})
+	}
+}

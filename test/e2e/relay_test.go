@@ -18,6 +18,7 @@ type fault struct {
 	name    string
 	forward bool          // the command reaches the server
 	delay   time.Duration // after the client was cut; else before, and the server's answer is waited for
+	only    string        // not empty: only commands with this in their first line count
 }
 
 // relay stands between the program and the server, and cuts all connections at a chosen command. Then it lets nobody in until it
@@ -162,7 +163,7 @@ func (r *relay) count(command []byte) (f fault, now bool) {
 	defer r.mu.Unlock()
 	line, _, _ := bytes.Cut(command, []byte("\r\n"))
 	r.commands = append(r.commands, fmt.Sprintf("%.120s", line))
-	if r.left == 0 {
+	if r.left == 0 || !bytes.Contains(line, []byte(r.fault.only)) {
 		return f, false
 	}
 	if r.left--; r.left > 0 {
