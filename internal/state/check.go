@@ -11,7 +11,7 @@ import (
 func (db *DB) Check(ctx context.Context) error {
 	err := each(ctx, db.readers, "PRAGMA integrity_check(5)", nil, func(rows *sql.Rows) error {
 		var text string
-		if err := rows.Scan(&text); err != nil {
+		if err := scan(rows, &text); err != nil {
 			return err
 		}
 		if text != "ok" {
@@ -48,7 +48,7 @@ func (db *DB) checkPairs(ctx context.Context) error {
 		}
 		n++
 	}
-	err := each(ctx, db.readers, "SELECT count(*) FROM pair", nil, func(rows *sql.Rows) error { return rows.Scan(&all) })
+	err := each(ctx, db.readers, "SELECT count(*) FROM pair", nil, func(rows *sql.Rows) error { return scan(rows, &all) })
 	if err == nil && n != all {
 		err = damaged("%d pairs are of no mailbox", all-n)
 	}

@@ -36,7 +36,7 @@ func explain(what string, err error) error {
 	case mail.HintOf(err) != "":
 	case errors.As(err, &code):
 		switch code.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
+		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR: // the last one: tables and columns are not those that we made
 			return mail.WithHint(fmt.Errorf("%s: %w: %w", what, ErrDamaged, err), damagedHint)
 		case sqlite3.SQLITE_FULL:
 			return mail.WithHint(fmt.Errorf("%s: %w", what, err), fullHint)

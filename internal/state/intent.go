@@ -56,7 +56,7 @@ func readIntents(ctx context.Context, q querier, where string, args ...any) ([]m
 	err := each(ctx, q, "SELECT id, value, crc FROM intent "+where, args, func(rows *sql.Rows) error {
 		var id, crc int64
 		var value string
-		if err := rows.Scan(&id, &value, &crc); err != nil {
+		if err := scan(rows, &id, &value, &crc); err != nil {
 			return err
 		}
 		if crc != int64(crc32.Checksum([]byte(value), crcTable)) {

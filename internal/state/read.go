@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"modernc.org/sqlite"
+
 	"mailtwin/internal/mail"
 )
 
@@ -33,11 +35,21 @@ func each(ctx context.Context, q querier, query string, args []any, fn func(*sql
 	return errors.Join(rows.Err(), rows.Close())
 }
 
+// scan reads a row. Values that are not of their column's type cannot be ours.
+func scan(row interface{ Scan(...any) error }, into ...any) error {
+	err := row.Scan(into...)
+	var code *sqlite.Error
+	if err == nil || errors.Is(err, sql.ErrNoRows) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &code) {
+		return err
+	}
+	return damaged("a row cannot be read: %v", err)
+}
+
 func (db *DB) meta(ctx context.Context, name string, value any) error {
 	err := each(ctx, db.readers, "SELECT value, crc FROM meta WHERE name = ?", []any{name}, func(rows *sql.Rows) error {
 		var text string
 		var crc int64
-		if err := rows.Scan(&text, &crc); err != nil {
+		if err := scan(rows, &text, &crc); err != nil {
 			return err
 		}
 		if crc != int64(crc32.Checksum([]byte(text), crcTable)) {
@@ -74,7 +86,7 @@ func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box
 		var marks [2][]byte
 		var whole [2]int64
 		var crc, stampsAt int64
-		if err := rows.Scan(&name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt); err != nil {
+		if err := scan(rows, &name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt); err != nil {
 			return err
 		}
 		b.Name = mail.Box(name)
@@ -127,7 +139,7 @@ func readPairs(ctx context.Context, q querier, where string, args ...any) iter.S
 			var r pairRow
 			var crc int64
 			var local, remote, digest, id, name sql.RawBytes
-			if err := rows.Scan(&r.id, &r.mailbox, &local, &remote, &r.flags, &r.keywords, &digest, &id, &r.size, &r.date, &r.stable, &r.stamp, &r.remains, &crc, &name); err != nil {
+			if err := scan(rows, &r.id, &r.mailbox, &local, &remote, &r.flags, &r.keywords, &digest, &id, &r.size, &r.date, &r.stable, &r.stamp, &r.remains, &crc, &name); err != nil {
 				return err
 			}
 			r.local, r.remote, r.digest, r.messageID = local, remote, digest, id
@@ -156,10 +168,38 @@ const inBox = "pair.mailbox = (SELECT id FROM mailbox WHERE name = ?1)"
 func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side] }
 
 // Pairs yields the pairs of a mailbox that have a key on a side, in the order of these keys. It streams; writing meanwhile
-// does not disturb it, and is not seen.
+// does not disturb it, and is not seen. A damaged index, which leaves pairs out or tells them twice, is found by their sum: then
+// ErrDamaged comes last.
 func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2[mail.Pair, error] {
-	c := keyColumn(side)
-	return readPairs(ctx, db.readers, inBox+" AND "+c+" IS NOT NULL ORDER BY "+c, string(box))
+	return func(yield func(mail.Pair, error) bool) {
+		tx, err := db.readers.BeginTx(ctx, nil) // both queries see one moment
+		if err != nil {
+			yield(mail.Pair{}, explain("read pairs", err))
+			return
+		}
+		defer func() { _ = tx.Rollback() }() // it only reads
+		id, want, err := readSum(ctx, tx, box, side)
+		if err != nil {
+			yield(mail.Pair{}, explain("read pairs", err))
+			return
+		}
+		c := keyColumn(side)
+		var sum mail.Sum
+		var last mail.Key
+		for p, err := range readPairs(ctx, tx, "pair.mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
+			if err == nil && p.Keys[side] <= last {
+				err = damaged("the keys of mailbox %q are not in order", box)
+			}
+			if !yield(p, err) || err != nil {
+				return
+			}
+			last = p.Keys[side]
+			sum.Add(last, p.Shown(side))
+		}
+		if sum != want {
+			yield(mail.Pair{}, damaged("pairs of mailbox %q are missing", box))
+		}
+	}
 }
 
 // PairsByKey returns those of the pairs that have one of these keys, in the order of keys.
@@ -225,7 +265,7 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 		var name string
 		var reason uint8
 		var n int
-		if err := rows.Scan(&name, &reason, &n); err != nil {
+		if err := scan(rows, &name, &reason, &n); err != nil {
 			return err
 		}
 		if left[mail.Box(name)] == nil {
@@ -239,7 +279,7 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 
 // Count returns how many pairs of a mailbox have a key on a side.
 func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (n int, err error) {
-	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(box)}, func(rows *sql.Rows) error { return rows.Scan(&n) })
+	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &n) })
 	return n, explain("count pairs", err)
 }
 
@@ -249,7 +289,7 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 	err := each(ctx, db.readers, "SELECT mailbox.name, n FROM (SELECT mailbox AS m, count(*) AS n FROM pair GROUP BY mailbox) JOIN mailbox ON mailbox.id = m", nil, func(rows *sql.Rows) error {
 		var name string
 		var n int
-		if err := rows.Scan(&name, &n); err != nil {
+		if err := scan(rows, &name, &n); err != nil {
 			return err
 		}
 		counts[mail.Box(name)] = n

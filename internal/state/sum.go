@@ -11,18 +11,28 @@ import (
 
 // Sum returns the fingerprint of the pairs of a mailbox that have a key on a side, with the flags that the side shows of
 // them. A view with the same sum has no news.
-func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (sum mail.Sum, err error) {
-	err = each(ctx, db.readers, "SELECT local, remote FROM sums WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", []any{string(box)}, func(rows *sql.Rows) error {
+func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (mail.Sum, error) {
+	_, sum, err := readSum(ctx, db.readers, box, side)
+	return sum, explain("read sum", err)
+}
+
+// readSum also returns the row of the mailbox, 0 if there is none. It reads the table, not an index, which may be damaged.
+func readSum(ctx context.Context, q querier, box mail.Box, side mail.Side) (id int64, sum mail.Sum, err error) {
+	err = each(ctx, q, "SELECT id FROM mailbox WHERE +name = ?", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &id) })
+	if err != nil {
+		return id, sum, err
+	}
+	err = each(ctx, q, "SELECT local, remote FROM sums WHERE mailbox = ?", []any{id}, func(rows *sql.Rows) error {
 		sums, err := scanSums(rows)
 		sum = sums[side]
 		return err
 	})
-	return sum, explain("read sum", err)
+	return id, sum, err
 }
 
 func scanSums(rows interface{ Scan(...any) error }) (sums [2]mail.Sum, err error) {
 	var raw [2][]byte
-	if err := rows.Scan(&raw[0], &raw[1]); err != nil {
+	if err := scan(rows, &raw[0], &raw[1]); err != nil {
 		return sums, err
 	}
 	for side, b := range raw {
