@@ -26,6 +26,7 @@ type user struct {
 	next  int
 	alive map[int]string // its mailbox
 	done  map[string]int
+	story map[int][]string // what was done with each message, and when
 }
 
 const onServer = 1
@@ -39,6 +40,7 @@ var busyBoxes = []string{"INBOX", "Work", "Work/Deep"}
 func (u *user) deliver() {
 	n, box := u.next, busyBoxes[u.r.IntN(len(busyBoxes))]
 	u.next++
+	u.tell(n, "delivered to %s", box)
 	u.alive[n] = box
 	if born(n) == onServer {
 		upload(u.w.t, u.c, box, text(n), day)
@@ -52,6 +54,11 @@ func (u *user) deliver() {
 	must(u.w.t, os.WriteFile(filepath.Join(dir, "tmp", name), []byte(lf(text(n))), 0o600))
 	must(u.w.t, os.Chtimes(filepath.Join(dir, "tmp", name), day, day))
 	must(u.w.t, os.Rename(filepath.Join(dir, "tmp", name), filepath.Join(dir, "new", name)))
+}
+
+// tell notes what is being done with a message.
+func (u *user) tell(n int, format string, args ...any) {
+	u.story[n] = append(u.story[n], time.Now().Format("05.000 ")+fmt.Sprintf(format, args...))
 }
 
 // act does something with a message that is in a mailbox of a side. A file may be renamed by a sync meanwhile: then nothing happens.
@@ -79,11 +86,13 @@ func (u *user) act() {
 	case what < 8:
 		if u.move(at[n], here[n], to) {
 			u.alive[n] = to
+			u.tell(n, "moved from %s to %s, %s", box, to, filepath.Base(here[n]))
 			u.done["moves"]++
 		}
 	case len(all) > 12: // else the guard might hold it back
 		if u.remove(at[n], here[n]) {
 			delete(u.alive, n)
+			u.tell(n, "deleted from %s, %s", box, filepath.Base(here[n]))
 			u.done["deletions"]++
 		}
 	}
@@ -135,7 +144,8 @@ func (u *user) check() {
 			want = []string{box}
 		}
 		if !slices.Equal(there[key], want) {
-			u.w.t.Errorf("message %d, born on side %d, moved and deleted on side %d: is in %q, belongs into %q", n, born(n), owner(n), there[key], want)
+			u.w.t.Errorf("message %d, born on side %d, moved and deleted on side %d: is in %q, belongs into %q:\n%s", n, born(n), owner(n), there[key], want,
+				strings.Join(u.story[n], "\n"))
 		}
 		delete(there, key)
 	}
@@ -157,7 +167,8 @@ func TestBusy(t *testing.T) {
 		seed = s
 	}
 	w := newWorld(t)
-	u := &user{w: w, c: w.dial(), r: rand.New(rand.NewPCG(seed, 1)), alive: map[int]string{}, done: map[string]int{}} //nolint:gosec // no secret
+	u := &user{w: w, c: w.dial(), alive: map[int]string{}, done: map[string]int{}, story: map[int][]string{}}
+	u.r = rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // no secret
 	for _, box := range busyBoxes[1:] {
 		must(t, u.c.Create(box, nil).Wait())
 	}
