@@ -212,8 +212,11 @@ func (c *Client) readVanished() error {
 // unless the SELECT is the oldest command; what was gone earlier is always an answer.
 func (c *Client) giveVanished(set NumSet, earlier bool) bool {
 	if !earlier {
-		op := c.selecting()
-		return op != nil && op.vanished(set, earlier)
+		if op := c.selecting(); op != nil {
+			return op.vanished(set, earlier)
+		}
+		op, _ := find(c, func(op *expungeOp) bool { op.val.Left.Remove(set); return false })
+		return op != nil
 	}
 	op, _ := find(c, func(s vanishedSink) bool { return s.wantsVanished() })
 	return op != nil && op.vanished(set, earlier)

@@ -72,6 +72,29 @@ func (s *NumSet) AddSet(t NumSet) {
 	}
 }
 
+// Remove takes all of t out.
+func (s *NumSet) Remove(t NumSet) {
+	for _, r := range t.ranges {
+		s.removeRange(r.Lo, r.Hi)
+	}
+}
+
+func (s *NumSet) removeRange(lo, hi uint32) {
+	i := sort.Search(len(s.ranges), func(i int) bool { return s.ranges[i].Hi >= lo })
+	j := i + sort.Search(len(s.ranges)-i, func(n int) bool { return s.ranges[i+n].Lo > hi })
+	if i == j {
+		return
+	}
+	var rest []Range
+	if first := s.ranges[i]; first.Lo < lo {
+		rest = append(rest, Range{first.Lo, lo - 1})
+	}
+	if last := s.ranges[j-1]; last.Hi > hi {
+		rest = append(rest, Range{hi + 1, last.Hi})
+	}
+	s.ranges = slices.Replace(s.ranges, i, j, rest...)
+}
+
 // Len returns how many numbers are in the set.
 func (s NumSet) Len() int {
 	n := 0

@@ -44,6 +44,13 @@ func TestNumSetLikeMap(t *testing.T) {
 				t.Fatal(back, err)
 			}
 		}
+		out := NumRange(rapid.Uint32Range(1, 60).Draw(t, "from"), rapid.Uint32Range(1, 60).Draw(t, "to"))
+		out.Add(rapid.Uint32Range(1, 60).Draw(t, "and"))
+		less := set.Clone()
+		less.Remove(out)
+		if got := slices.Collect(less.All()); !slices.Equal(got, slices.DeleteFunc(sorted, out.Contains)) {
+			t.Fatalf("%v without %v is %v", set, out, got)
+		}
 		most := rapid.IntRange(1, 30).Draw(t, "octets")
 		var joined NumSet
 		for _, part := range set.Split(most) {

@@ -82,7 +82,10 @@ func TestOnlyWhatWasCopiedIsRemoved(t *testing.T) {
 		C: t4 UID STORE 9 +FLAGS.SILENT (\Deleted)
 		C: t5 UID EXPUNGE 9
 		S: t4 OK
-		S: t5 OK`, nil)
+		S: t5 OK
+		C: t6 UID SEARCH UID 9
+		S: * SEARCH
+		S: t6 OK`, nil)
 	intents := puts(2, 7, 100)
 	for i, uid := range []uint32{5, 9} {
 		intents[i].From = mail.Ref{Box: "A", Key: mail.UIDKey(uid)}

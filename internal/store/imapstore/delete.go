@@ -108,16 +108,59 @@ func (s *Store) expunge(ctx context.Context, c *conn, set imap.NumSet) (left ima
 		return imap.NumSet{}, err
 	}
 	var marks []*imap.Call[imap.StoreResult]
-	var calls []*imap.Call[imap.Status]
+	var calls []*imap.Call[imap.Expunged]
 	for _, part := range set.Split(maxSet) {
 		marks = append(marks, setDeleted(c, part))
 		calls = append(calls, c.client.UIDExpunge(part))
 	}
 	err = waitAll(ctx, marks)
-	if xerr := waitAll(ctx, calls); err == nil {
-		err = xerr
+	for _, call := range calls {
+		is, werr := call.Wait(ctx)
+		left.AddSet(is.Left)
+		if err == nil {
+			err = werr
+		}
 	}
-	return left, err
+	if err != nil || left.Empty() {
+		return left, err
+	}
+	return s.insist(ctx, c, left)
+}
+
+// insist expunges what the server did not tell to be gone. A server that works on all commands of a flight with one view of the
+// mailbox does not see the mark that was set before, if somebody else changed the mailbox meanwhile (Dovecot); UID EXPUNGE says
+// OK all the same. So each command waits for the one before.
+func (s *Store) insist(ctx context.Context, c *conn, set imap.NumSet) (left imap.NumSet, err error) {
+	for try := range 2 {
+		if left, err = there(ctx, c, set); err != nil || left.Empty() || try > 0 {
+			return left, err
+		}
+		for _, part := range left.Split(maxSet) {
+			if _, err := setDeleted(c, part).Wait(ctx); err != nil {
+				return left, err
+			}
+			if _, err := c.client.UIDExpunge(part).Wait(ctx); err != nil {
+				return left, err
+			}
+		}
+	}
+	return left, nil
+}
+
+// there returns which of the messages are in the mailbox.
+func there(ctx context.Context, c *conn, set imap.NumSet) (found imap.NumSet, err error) {
+	var calls []*imap.Call[imap.SearchResult]
+	for _, part := range set.Split(maxSet) {
+		calls = append(calls, c.client.UIDSearch("UID "+part.String(), imap.SearchOptions{}))
+	}
+	for _, call := range calls {
+		is, err := call.Wait(ctx)
+		if err != nil {
+			return found, err
+		}
+		found.AddSet(is.All)
+	}
+	return both(set, found), nil
 }
 
 func setDeleted(c *conn, set imap.NumSet) *imap.Call[imap.StoreResult] {
@@ -134,15 +177,12 @@ func mark(ctx context.Context, c *conn, set imap.NumSet) (there imap.NumSet, oth
 		return there, false, err
 	}
 	marked, err := c.client.UIDSearch("DELETED", imap.SearchOptions{}).Wait(ctx)
-	for uid := range marked.All.All() {
-		if set.Contains(uid) {
-			there.Add(uid)
-		} else {
-			others = true
-		}
-	}
-	return there, others, err
+	there = both(set, marked.All)
+	return there, !without(marked.All, set).Empty(), err
 }
+
+// both returns what is in both sets, in time proportional to their ranges: a server may name four billion messages.
+func both(a, b imap.NumSet) imap.NumSet { return without(a, without(a, b)) }
 
 // sample compares the first and the highest message with what is known of them, before anything is removed (rule 9): a server that
 // was restored may show other messages under the same UIDs.

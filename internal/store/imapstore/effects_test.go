@@ -65,7 +65,10 @@ func TestSample(t *testing.T) {
 		C: t4 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
 		C: t5 UID EXPUNGE 4,9
 		S: t4 OK
-		S: t5 OK`
+		S: t5 OK
+		C: t6 UID SEARCH UID 4,9
+		S: * SEARCH
+		S: t6 OK`
 	s := scripted(t, "UIDPLUS", same, nil)
 	if left, err := s.Delete(t.Context(), "B", known); err != nil || len(left) > 0 {
 		t.Errorf("left %q, %v", left, err)
@@ -78,6 +81,31 @@ func TestSample(t *testing.T) {
 	s = scripted(t, "UIDPLUS", other, nil)
 	if _, err := s.Delete(t.Context(), "B", known); !errors.Is(err, store.ErrEpoch) {
 		t.Errorf("delete: %v", err)
+	}
+}
+
+// TestExpungeThatDidNot: Dovecot says OK to UID EXPUNGE although it did not see the mark that was set in the same flight.
+func TestExpungeThatDidNot(t *testing.T) {
+	t.Parallel()
+	begin := opened("t3", 7, 12, 3) + `
+		C: t4 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
+		C: t5 UID EXPUNGE 4,9
+		S: t4 OK
+		S: * VANISHED 4
+		S: t5 OK
+		C~ t6 UID SEARCH .*UID 9
+	`
+	for rest, want := range map[string]int{
+		"S: * SEARCH\nS: t6 OK": 0,
+		"S: * SEARCH 9\nS: t6 OK\nC: t7 UID STORE 9 +FLAGS.SILENT (\\Deleted)\nS: t7 OK\nC: t8 UID EXPUNGE 9\nS: * VANISHED 9\nS: t8 OK\n" +
+			"C~ t9 UID SEARCH .*\nS: * SEARCH\nS: t9 OK": 0,
+		"S: * SEARCH 9\nS: t6 OK\nC: t7 UID STORE 9 +FLAGS.SILENT (\\Deleted)\nS: t7 OK\nC: t8 UID EXPUNGE 9\nS: t8 OK\n" +
+			"C~ t9 UID SEARCH .*\nS: * SEARCH 9\nS: t9 OK": 1,
+	} {
+		s := scripted(t, "UIDPLUS ENABLE QRESYNC CONDSTORE", begin+rest, nil)
+		if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || len(left) != want {
+			t.Errorf("%s: left %q, %v", rest, left, err)
+		}
 	}
 }
 
@@ -135,7 +163,10 @@ func TestTrash(t *testing.T) {
 		C: t4 UID STORE 4,9 +FLAGS.SILENT (\Deleted)
 		C: t5 UID EXPUNGE 4,9
 		S: t4 OK
-		S: t5 OK`, trash)
+		S: t5 OK
+		C: t6 UID SEARCH UID 4,9
+		S: * SEARCH
+		S: t6 OK`, trash)
 	if left, err := s.Delete(t.Context(), "B", entries(4, 9)); err != nil || len(left) > 0 {
 		t.Errorf("left %q, %v", left, err)
 	}
@@ -165,7 +196,10 @@ func TestTrashByRole(t *testing.T) {
 				C: t4 UID STORE 4 +FLAGS.SILENT (\Deleted)
 				C: t5 UID EXPUNGE 4
 				S: t4 OK
-				S: t5 OK`
+				S: t5 OK
+				C: t6 UID SEARCH UID 4
+				S: * SEARCH
+				S: t6 OK`
 		}
 		s := scripted(t, "MOVE UIDPLUS SPECIAL-USE LIST-EXTENDED LIST-STATUS", listed+"S: t2 OK\n"+opened("t3", 7, 12, 3)+end, func(c *Config) { c.DeleteTo = `\Trash` })
 		if left, err := s.Delete(t.Context(), "B", entries(4)); err != nil || len(left) > 0 {

@@ -184,12 +184,9 @@ func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn fun
 	return nil
 }
 
+// without returns the messages of a set that are not in less.
 func without(set, less imap.NumSet) imap.NumSet {
-	var rest imap.NumSet
-	for uid := range set.All() {
-		if !less.Contains(uid) {
-			rest.Add(uid)
-		}
-	}
+	rest := set.Clone()
+	rest.Remove(less)
 	return rest
 }
