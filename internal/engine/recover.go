@@ -128,7 +128,10 @@ func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d m
 	if err != nil {
 		return err
 	}
-	if len(known) > 0 && in.Pair == 0 {
+	if len(known) == 0 {
+		p.ID = 0 // the half pair is gone, and its number may be another pair's by now
+	}
+	if len(known) > 0 && known[0].ID != in.Pair {
 		if was := known[0].Ident.Digest; was.IsZero() || p.Ident.Digest.IsZero() || was == p.Ident.Digest {
 			return tx.DropIntent(in.ID) // paired in another way meanwhile
 		}
