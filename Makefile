@@ -2,10 +2,12 @@
 # make lint     golangci-lint with the layer rules, go vet, formatting
 # make race     the same tests with the race detector
 # make fuzz     each fuzz target for FUZZTIME
-# make crash    the crash loops in their long form
+# make crash    the crash loops, random histories and power cuts in their long form, counted, with their seeds
+# make crash-long  the same with other seeds for MINUTES minutes
 # make bench    Go benchmarks, and the comparison with other tools where it is at hand
 GO        ?= go
 FUZZTIME  ?= 30s
+MINUTES   ?= 60
 TESTFLAGS ?=
 BENCH     ?= ../shared/bench/bench.py
 BENCHARGS ?= --n 2000 --scenario daily,push,folders
@@ -13,7 +15,7 @@ GOBIN     := $(shell $(GO) env GOPATH)/bin
 LINT      := $(GOBIN)/golangci-lint
 LINT_VERSION := v2.15.0
 
-.PHONY: build test short lint race fuzz crash bench cross tools servers clean
+.PHONY: build test short lint race fuzz crash crash-long bench cross tools servers clean
 
 build:
 	$(GO) build -o mailtwin ./cmd/mailtwin
@@ -40,8 +42,11 @@ $(LINT):
 fuzz:
 	@GO="$(GO)" FUZZTIME=$(FUZZTIME) sh test/fuzz.sh
 
-crash:
-	MAILTWIN_CRASH=long $(GO) test -count=1 -run 'Crash|History|Kill' -timeout 30m ./internal/engine/... ./internal/state/... ./internal/store/... ./test/e2e/...
+crash: servers
+	@GO="$(GO)" python3 test/crash.py
+
+crash-long: servers
+	@GO="$(GO)" python3 test/crash.py $(MINUTES)
 
 bench: build
 	$(GO) test -run XXX -bench . -benchmem ./...

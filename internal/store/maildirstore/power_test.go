@@ -165,6 +165,7 @@ func eachCut(t *testing.T, layout string, noSync bool, setup func(*powerRun), ac
 			if fuse < 5 {
 				t.Fatalf("finished after %d operations", fuse)
 			}
+			t.Logf("%d power cuts", 4*fuse)
 			return
 		}
 	}
