@@ -27,6 +27,13 @@ type journal struct {
 	s       *state
 	version string
 	at      map[[2]uint32]int // where the entry with these UIDs is
+	flags   map[int]pending   // of entries that await propagation; version 5
+}
+
+// pending are the flags that an entry gets with its UID: these, or where it is upgraded its own with changes.
+type pending struct {
+	flags, add, remove uint8
+	upgrade            bool
 }
 
 // replay applies a journal to the state as mbsync would at its next start. torn says that the last line is cut off, which
@@ -44,7 +51,7 @@ func (s *state) replay(r io.Reader) (torn bool, err error) {
 	case statusBits[version] == nil:
 		return false, l.damage("%w", errVersion)
 	}
-	j := &journal{s: s, version: version, at: make(map[[2]uint32]int, len(s.records))}
+	j := &journal{s: s, version: version, at: make(map[[2]uint32]int, len(s.records)), flags: map[int]pending{}}
 	for i := range s.records {
 		if err := j.enter(i); err != nil {
 			return false, err
@@ -141,10 +148,14 @@ func (j *journal) change(i int, c byte, n [4]uint32) error {
 		if rec.uid[far] == 0 {
 			rec.is = isPending | isDummyFar
 		}
+	case '%':
+		j.flags[i] = pending{flags: uint8(n[2])}
+	case '$':
+		j.flags[i] = pending{add: uint8(n[2]), remove: uint8(n[3]), upgrade: true}
 	case '^':
 		return j.upgrade(i)
 	}
-	return nil // '&', 'P', '%' and '$' concern what is still to be done
+	return nil // '&' and 'P' concern what is still to be done
 }
 
 // assign gives an entry a UID on one end.
@@ -153,6 +164,14 @@ func (j *journal) assign(i, end int, uid uint32) error {
 	delete(j.at, rec.uid)
 	rec.uid[end] = uid
 	rec.is &^= isPending
+	if p := j.flags[i]; uid != 0 && j.version != "4" {
+		if p.upgrade {
+			rec.flags = (rec.flags | p.add) &^ p.remove
+		} else {
+			rec.flags = p.flags
+		}
+		delete(j.flags, i)
+	}
 	return j.enter(i)
 }
 
@@ -173,6 +192,7 @@ func (j *journal) upgrade(i int) error {
 	rec.is = rec.is&^(isDummyFar|isDummyNear) | isPending
 	j.s.records[i] = rec
 	j.s.records = append(j.s.records, dummy)
+	j.flags[i] = pending{upgrade: true}
 	if err := j.enter(i); err != nil {
 		return err
 	}
