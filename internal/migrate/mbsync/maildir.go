@@ -3,6 +3,7 @@ package mbsync
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -97,11 +98,13 @@ func eachIn(dir string, f func(name string) error) error {
 				return err
 			}
 		}
-		if len(list) == 0 || err != nil {
-			break
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	return nil
 }
 
 // uidNames are the unique names of the files that have a UID, in little room: a folder may have a million.
