@@ -48,7 +48,7 @@ func (a *account) pairs() ([]*pair, error) {
 		end := c.local()
 		for _, box := range boxes {
 			rest, ok := strings.CutPrefix(box, c.boxes[end])
-			if !ok || rest == "" || !c.selects(rest) {
+			if !ok || rest == "" || !c.selects(rest) || rest == string(mail.Inbox) && !c.hasInbox() {
 				continue
 			}
 			p := &pair{c: c}
@@ -77,6 +77,11 @@ func (a *account) pairs() ([]*pair, error) {
 		}
 	}
 	return kept, nil
+}
+
+// hasInbox reports whether wildcards include INBOX: it is not below the Path of a server's store.
+func (c *channel) hasInbox() bool {
+	return remotePath(c.stores[1-c.local()]) == "" || slices.ContainsFunc(c.patterns, func(p string) bool { return strings.HasPrefix(p, "INBOX") })
 }
 
 // selects reports whether the patterns take a mailbox; the last one that fits decides.

@@ -96,9 +96,9 @@ func (a *account) policies() {
 	if !ok {
 		solo = c.statement
 	}
-	for end, side := range map[int]string{local: "the Maildir", 1 - local: "the server"} {
-		if !e[end] && !s[end] {
-			a.note(pickStatement(expunge, solo), "without Expunge mbsync only marks messages as deleted on the side of %s when they are gone on the other; mailtwin removes them there (many at once are held back)", side)
+	for _, end := range []int{local, 1 - local} {
+		if side := map[int]string{local: "in the Maildir", 1 - local: "on the server"}[end]; !e[end] && !s[end] {
+			a.note(pickStatement(expunge, solo), "without Expunge mbsync only marks messages %s as deleted when they are gone on the other side; mailtwin removes them (many at once are held back)", side)
 		}
 	}
 	remove, _ := a.cfg.get(c, "Remove")
