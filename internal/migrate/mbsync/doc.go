@@ -11,7 +11,7 @@ package mbsync
 //
 // State, one file for a pair of mailboxes: lines "Name number" (FarUidValidity, NearUidValidity, MaxPulledUid,
 // MaxPushedUid, MaxExpiredFarUid; MasterUidValidity, SlaveUidValidity and MaxExpiredSlaveUid before 1.4), or before 1.1
-// a single line "far:max near:expired:max"; an empty line; then "far near flags". Flags are the letters DFPRST, after
+// a single line "far:max near:expired:max"; an empty line, but not after that one; then "far near flags". Flags are the letters DFPRST, after
 // "<" or ">" (the message there is a placeholder), then "~" (expired; "X" before 1.3) or "^" (skipped). A UID of 0 is no
 // message, and so is 4294967295 before 1.3.
 //

@@ -126,6 +126,9 @@ func (j *journal) apply(line string) error {
 // change carries out a record that concerns an entry.
 func (j *journal) change(i int, c byte, n [4]uint32) error {
 	rec := &j.s.records[i]
+	if (c == '*' || c == '%') && n[2] >= 1<<len(flagLetters) {
+		return errors.New("there is no such flag")
+	}
 	switch c {
 	case '-', '=':
 		rec.is = isDead

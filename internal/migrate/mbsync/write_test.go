@@ -1,0 +1,264 @@
+package mbsync
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/emersion/go-imap/v2"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/migrate"
+)
+
+// kept is a mailbox as mailtwin keeps it: its folder and the files of its messages, by UID.
+type kept struct {
+	box   mail.Box
+	dir   string
+	flags mail.Flags
+	files []string // unique names; the UID is the index plus one
+}
+
+func (k *kept) folder(validity uint32) migrate.Folder {
+	return migrate.Folder{Box: k.box, Dir: k.dir, Validity: validity, Entries: func(yield func(migrate.Entry, error) bool) {
+		for i, f := range k.files {
+			if !yield(migrate.Entry{UID: uint32(i + 1), File: f, Flags: k.flags}, nil) {
+				return
+			}
+		}
+	}}
+}
+
+var _ iter.Seq2[migrate.Entry, error] = migrate.Folder{}.Entries
+
+// fill makes messages on the server and the same in the Maildir, without mbsync.
+func (w *world) fill(k *kept, n int, flags ...imap.Flag) uint32 {
+	w.t.Helper()
+	name := strings.Join(k.box.Components(), "/")
+	w.upload(name, 1, n, flags...)
+	data, err := w.c.Select(name, &imap.SelectOptions{ReadOnly: true}).Wait()
+	must(w.t, err)
+	for _, sub := range []string{"cur", "new", "tmp"} {
+		must(w.t, os.MkdirAll(filepath.Join(k.dir, sub), 0o700))
+	}
+	for i := range n {
+		file := fmt.Sprintf("17000%05d.M%dP1.host", i, i)
+		switch i % 5 {
+		case 3:
+			file += ",U=" + strconv.Itoa(i+100) // OfflineIMAP's, or of an earlier mbsync
+		case 4:
+			file += ",U=3,FMD5=900150983cd24fb0d6963f7d28e17f72" // copied from elsewhere
+		}
+		text := fmt.Sprintf("From: a@example.org\nMessage-ID: <%s%d@example.org>\nSubject: %d\n\nText %d.\n", strings.ReplaceAll(name, " ", ""), i+1, i+1, i+1)
+		info := ":2,"
+		for bit, f := range flagNames {
+			if k.flags.And(f).Equal(f) {
+				info += string(flagLetters[bit])
+			}
+		}
+		info += "a" // a letter of a keyword
+		sub := "cur"
+		if i == 0 {
+			sub = "new"
+			if k.flags.Empty() {
+				info = ""
+			}
+		}
+		must(w.t, os.WriteFile(filepath.Join(k.dir, sub, file+info), []byte(text), 0o600))
+		k.files = append(k.files, file)
+	}
+	return data.UIDValidity
+}
+
+// export makes an Export of some mailboxes.
+func (w *world) export(layout, inbox string, dirs map[mail.Box]string) *Export {
+	w.t.Helper()
+	port, err := strconv.Atoi(w.port)
+	must(w.t, err)
+	root := filepath.Join(w.home, "Mail")
+	must(w.t, os.MkdirAll(root, 0o700))
+	x := &Export{Name: "my account", Host: w.host, Port: port, TLS: "none", User: w.user, PasswordCommand: "echo pass", Root: root, Layout: layout, Inbox: inbox, Before15: true, Validity: 1700000000}
+	flags := []mail.Flags{{}, {System: mail.Seen}, {System: mail.Flagged | mail.Answered}, {System: mail.Draft, Keywords: "$Forwarded"}}
+	names := [][]imap.Flag{nil, {`\Seen`}, {`\Flagged`, `\Answered`}, {`\Draft`, "$Forwarded"}}
+	for i, box := range slices.Sorted(maps.Keys(dirs)) {
+		k := &kept{box: box, dir: filepath.Join(root, dirs[box]), flags: flags[i%4]}
+		validity := w.fill(k, 10, names[i%4]...)
+		x.Folders = append(x.Folders, k.folder(validity))
+	}
+	return x
+}
+
+// withoutNames is a list of files without the names: sizes and flags by folder.
+func withoutNames(local string) string {
+	var lines []string
+	for line := range strings.Lines(local) {
+		dir, name := filepath.Split(line)
+		_, info, _ := strings.Cut(name, ":2,")
+		if info == "" {
+			_, info, _ = strings.Cut(name, " ")
+		}
+		lines = append(lines, dir+info)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "")
+}
+
+// TestExportReal hands mailboxes to the real mbsync, which must leave everything as it is, and then carry changes.
+func TestExportReal(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		layout, inbox, state string
+		dirs                 map[mail.Box]string
+	}{
+		"nested":       {"nested", "", "", map[mail.Box]string{"INBOX": "INBOX", "Work/Invoices 2024": "Work/Invoices 2024", "Entwürfe": "Entwürfe", "a.b": "a.b", "INBOX/Sub": "INBOX/Sub", "!x \"y\" \\": "!x \"y\" \\"}},
+		"own state":    {"nested", "", "state", map[mail.Box]string{"INBOX": "INBOX", "Work/Invoices 2024": "Work/Invoices 2024", "Entwürfe": "Entw&APw-rfe", "100%25": "100%25"}},
+		"root is it":   {"nested", ".", "", map[mail.Box]string{"INBOX": ".", "Work/Invoices": "Work/Invoices"}},
+		"maildir++":    {"maildir++", ".", "", map[mail.Box]string{"INBOX": ".", "Work/Invoices": ".Work.Invoices", "Entwürfe": ".Entwürfe"}},
+		"flat":         {"flat", "", "state", map[mail.Box]string{"INBOX": "INBOX", "Work/Invoices": "Work.Invoices", "a.b/c": "a%2Eb.c"}},
+		"flat, sub of": {"flat", "", "", map[mail.Box]string{"INBOX": "INBOX", "INBOX/Sub": "INBOX.Sub"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			x := w.export(c.layout, c.inbox, c.dirs)
+			if c.state != "" {
+				x.State = filepath.Join(w.home, c.state)
+			}
+			remote, local := w.remote(), withoutNames(w.local())
+			written, err := x.Write()
+			must(t, err)
+			for _, f := range written {
+				if f.Pairs != 10 || f.Missing != 0 || f.Skipped != "" || f.Renamed != 7 {
+					t.Errorf("%+v", f)
+				}
+			}
+			if now := withoutNames(w.local()); now != local {
+				t.Fatalf("files before\n%s\nafter\n%s", local, now)
+			}
+			must(t, os.WriteFile(w.rc, []byte(x.Isyncrc()), 0o600))
+			exported := w.local()
+			out := w.run("-a", "-V")
+			if w.remote() != remote || w.local() != exported {
+				t.Fatalf("mbsync changed something:\n%s\nremote before\n%s\nafter\n%s\nlocal before\n%s\nafter\n%s\n%s", out, remote, w.remote(), exported, w.local(), x.Isyncrc())
+			}
+			w.changes(x)
+		})
+	}
+}
+
+// changes makes changes on both sides and lets mbsync carry them.
+func (w *world) changes(x *Export) {
+	w.t.Helper()
+	box := strings.Join(x.Folders[len(x.Folders)-1].Box.Components(), "/")
+	dir := x.Folders[len(x.Folders)-1].Dir
+	w.upload(box, 50, 1)
+	must(w.t, os.WriteFile(filepath.Join(dir, "new", "1800000000.M1P1.host"), []byte("Subject: local\n\nText.\n"), 0o600))
+	_, err := w.c.Select(box, nil).Wait()
+	must(w.t, err)
+	_, err = w.c.Store(imap.UIDSetNum(2), &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, nil).Collect()
+	must(w.t, err)
+	_ = w.c.Unselect().Wait()
+	before := len(strings.Split(w.local(), "\n"))
+	out := w.run("-a", "-V")
+	if n := len(strings.Split(w.local(), "\n")); n != before+1 {
+		w.t.Fatalf("%d files, had %d\n%s", n, before, out)
+	}
+	data, err := w.c.Status(box, &imap.StatusOptions{NumMessages: true}).Wait()
+	must(w.t, err)
+	if *data.NumMessages != 12 {
+		w.t.Fatalf("%d messages on the server\n%s", *data.NumMessages, out)
+	}
+	deleted, err := filepath.Glob(strings.NewReplacer(`\`, `\\`).Replace(dir) + "/cur/*:2,*T*")
+	if err != nil || len(deleted) != 1 || !strings.Contains(deleted[0], "1700000001.") {
+		w.t.Fatalf("deleted files %q", deleted)
+	}
+}
+
+// TestExportStopped stops an export at every rename. mbsync must refuse what is not done and change nothing, and a second
+// export must complete the first one.
+func TestExportStopped(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	x := w.export("nested", "", map[mail.Box]string{"INBOX": "INBOX", "Work": "Work"})
+	w.c.Unselect()
+	must(t, os.WriteFile(w.rc, []byte(x.Isyncrc()), 0o600))
+	remote, local := w.remote(), withoutNames(w.local())
+	stop := errors.New("stop")
+	for n := 0; ; n++ {
+		left := n % 3
+		x.Renamed = func(migrate.Folder, string, string) error {
+			if left--; left < 0 {
+				return stop
+			}
+			return nil
+		}
+		_, err := x.Write()
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, stop) || n > 100 {
+			t.Fatal(err)
+		}
+		if out, err := w.try("-a"); err == nil || !strings.Contains(out, "malformed sync state header") {
+			t.Fatalf("mbsync takes an export that was stopped: %v\n%s", err, out)
+		}
+		if w.remote() != remote || withoutNames(w.local()) != local {
+			t.Fatal("mbsync changed something after an export that was stopped")
+		}
+	}
+	exported := w.local()
+	out := w.run("-a", "-V")
+	if w.remote() != remote || w.local() != exported {
+		t.Fatalf("mbsync changed something:\n%s", out)
+	}
+}
+
+// TestExportLink leaves what a rename leaves that is stopped between link and unlink.
+func TestExportLink(t *testing.T) {
+	t.Parallel()
+	k := &kept{box: "INBOX", dir: filepath.Join(t.TempDir(), "INBOX"), files: []string{"a", "b", "c", "d"}}
+	must(t, os.MkdirAll(filepath.Join(k.dir, "cur"), 0o700))
+	for _, name := range k.files[:3] {
+		must(t, os.WriteFile(filepath.Join(k.dir, "cur", name+":2,S"), []byte(name), 0o600))
+	}
+	must(t, os.Link(filepath.Join(k.dir, "cur", "b:2,S"), filepath.Join(k.dir, "cur", "b,U=2:2,S")))
+	// Two files that are not paired would get one name.
+	must(t, os.WriteFile(filepath.Join(k.dir, "cur", "x,U=1:2,S"), []byte("x1"), 0o600))
+	must(t, os.WriteFile(filepath.Join(k.dir, "cur", "x,U=9:2,S"), []byte("x9"), 0o600))
+	x := &Export{Name: "a", Root: filepath.Dir(k.dir), Validity: 7, Folders: []migrate.Folder{k.folder(8)}}
+	written, err := x.Write()
+	must(t, err)
+	if w := written[0]; w.Pairs != 3 || w.Missing != 1 {
+		t.Errorf("%+v", w)
+	}
+	list, err := os.ReadDir(filepath.Join(k.dir, "cur"))
+	must(t, err)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	if want := []string{"a,U=3:2,S", "b,U=2:2,S", "c,U=4:2,S", "x:2,S", "x_1:2,S"}; !slices.Equal(names, want) {
+		t.Errorf("files %q, want %q", names, want)
+	}
+	state, err := os.ReadFile(filepath.Join(k.dir, stateFile))
+	must(t, err)
+	if want := "FarUidValidity 8\nNearUidValidity 7\nMaxPulledUid 3\nMaxPushedUid 4\n\n1 3 \n2 2 \n3 4 \n"; string(state) != want {
+		t.Errorf("state\n%s", state)
+	}
+	validity, err := os.ReadFile(filepath.Join(k.dir, validityFile))
+	must(t, err)
+	if string(validity) != "7\n4\n" {
+		t.Errorf(".uidvalidity %q", validity)
+	}
+	if _, err := os.Stat(filepath.Join(k.dir, stateFile+".mailtwin")); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
+}
