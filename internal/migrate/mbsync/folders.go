@@ -20,13 +20,14 @@ type pair struct {
 	name  [2]string // by end, as mbsync names the mailbox
 	dir   string    // the Maildir folder
 	state string    // the state file
+	gone  bool      // the folder is not on disk
 }
 
 // local and remote are the names on the two sides.
 func (p *pair) local() string  { return p.name[p.c.local()] }
 func (p *pair) remote() string { return p.name[1-p.c.local()] }
 
-// pairs lists the pairs of mailboxes of the account that are on disk.
+// pairs lists the pairs of mailboxes of the account that are on disk, or named one by one.
 func (a *account) pairs() ([]*pair, error) {
 	boxes, err := a.tree().list()
 	if err != nil {
@@ -69,7 +70,7 @@ func (a *account) pairs() ([]*pair, error) {
 		p.state = a.cfg.statePath(p)
 		if p.dir == "" || !isMaildir(p.dir) {
 			a.note(p.c.statement, "the mailbox %q of channel %q is not on disk; it is fetched anew", p.local(), p.c.arg())
-			continue
+			p.gone = true
 		}
 		if key := p.dir + "\x00" + p.remote(); !seen[key] {
 			seen[key] = true

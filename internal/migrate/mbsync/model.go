@@ -64,9 +64,9 @@ func (cfg *config) build(sections []*section) error {
 			cfg.accounts[s.arg()] = s
 		case s.is("IMAPStore"):
 			st := &store{section: s, isIMAP: true, account: s}
-			if name := s.value("Account"); name != "" {
-				if st.account = cfg.accounts[name]; st.account == nil {
-					return cfg.fault(s.statement, fmt.Sprintf("the store refers to an account %q, which does not come before it", name))
+			if at, ok := s.find("Account"); ok {
+				if st.account = cfg.accounts[at.arg()]; st.account == nil {
+					return cfg.fault(at, fmt.Sprintf("the store refers to an account %q, which does not come before it", at.arg()))
 				}
 			}
 			cfg.stores[s.arg()] = st

@@ -7,51 +7,66 @@ import (
 	"mailtwin/internal/mail"
 )
 
-// selection writes which mailboxes take part.
+// selection writes which mailboxes take part. Channels with wildcards come first: what they leave out may be another channel's.
 func (a *account) selection() {
-	var list []string
+	var wild, single []string
 	var from statement
+	wildChannels := 0
 	for _, c := range a.channels {
-		remote := c.stores[1-c.local()]
-		prefix := remotePath(remote) + c.boxes[1-c.local()]
-		if c.patterns == nil {
-			if prefix == remotePath(remote) {
-				prefix = string(mail.Inbox)
-			}
-			list = append(list, a.decodePath(prefix))
+		list := a.selected(c)
+		if !slices.ContainsFunc(list, func(p string) bool { return strings.ContainsAny(p, "*%!") }) {
+			single = append(single, list...)
 			continue
 		}
+		wildChannels++
+		wild = append(wild, list...)
 		if from.key == "" {
 			from, _ = c.find("Pattern", "Patterns")
 		}
-		included := false // what is left out before anything was taken in means nothing here, and "all but" in mailtwin
-		for _, p := range c.patterns {
-			pattern, out := strings.CutPrefix(p, "!")
-			if out && !included {
-				continue
-			}
-			included = true
-			if pattern != string(mail.Inbox) {
-				pattern = prefix + pattern
-			}
-			if out {
-				pattern = "!" + pattern
-			}
-			list = append(list, a.decodePath(pattern))
-		}
 	}
+	single = slices.DeleteFunc(single, func(p string) bool { return slices.Equal(wild, []string{"*"}) })
+	list := append(wild, single...)
 	seen := map[string]bool{}
 	list = slices.DeleteFunc(list, func(p string) bool {
 		again := seen[p] && !strings.HasPrefix(p, "!")
 		seen[p] = true
 		return again
 	})
+	if wildChannels > 1 {
+		a.note(from, "Patterns: several channels with wildcards are one account now; in mailboxes the last entry that fits wins, so check it")
+	}
 	switch {
 	case len(list) == 0:
 		a.note(a.first().statement, "the Patterns take no mailbox at all; write mailboxes = [...]")
 	case !slices.Equal(list, []string{"*"}):
 		a.set("mailboxes", quoteList(list), from)
 	}
+}
+
+// selected are the mailboxes that a channel takes, as mailtwin writes them.
+func (a *account) selected(c *channel) (list []string) {
+	path := remotePath(c.stores[1-c.local()])
+	prefix := path + c.boxes[1-c.local()]
+	if c.patterns == nil {
+		if prefix == path {
+			return []string{string(mail.Inbox)}
+		}
+		return []string{a.decodePath(prefix)}
+	}
+	for _, p := range c.patterns {
+		pattern, out := strings.CutPrefix(p, "!")
+		if out && len(list) == 0 {
+			continue // before anything is taken in this means nothing here, and "all but" in mailtwin
+		}
+		if pattern != string(mail.Inbox) || prefix != path {
+			pattern = prefix + pattern
+		}
+		if pattern = a.decodePath(pattern); out {
+			pattern = "!" + pattern
+		}
+		list = append(list, pattern)
+	}
+	return list
 }
 
 func (a *account) decodePath(name string) string {
@@ -112,8 +127,15 @@ func (a *account) policies() {
 		a.note(pickStatement(create, c.statement), "Create: mailtwin makes missing mailboxes on both sides; mailboxes = [...] leaves out what is not wanted")
 	}
 	for _, c := range a.channels {
-		a.channelNotes(c, expunge, remove)
+		a.channelNotes(c)
 	}
+}
+
+// effective reads Expunge or Remove of a channel: whether it is on for the Maildir, and for the server.
+func (a *account) effective(c *channel, key string) [2]bool {
+	s, _ := a.cfg.get(c, key)
+	e := ends(s.args)
+	return [2]bool{e[c.local()], e[1-c.local()]}
 }
 
 // pickStatement is the first one that is there.
@@ -127,7 +149,13 @@ func pickStatement(list ...statement) statement {
 }
 
 // channelNotes tells what of a channel has no equal.
-func (a *account) channelNotes(c *channel, expunge, remove statement) {
+func (a *account) channelNotes(c *channel) {
+	for _, key := range []string{"Expunge", "Remove"} {
+		if a.effective(c, key) != a.effective(a.first(), key) {
+			s, _ := c.find(key)
+			a.note(pickStatement(s, c.statement), "%s: the channels of this account differ here, and mailtwin has one setting for an account; that of channel %q is taken", key, a.first().arg())
+		}
+	}
 	if s, ok := a.cfg.get(c, "Sync"); ok && !twoWay(s.args) {
 		a.note(s, "Sync: mailtwin always syncs both ways, new messages, flags and deletions; leave a mailbox out with mailboxes = [...], or keep mbsync for it")
 	}
@@ -138,8 +166,6 @@ func (a *account) channelNotes(c *channel, expunge, remove statement) {
 		switch {
 		case s.is("MaxSize") && s.arg() != "0":
 			a.note(s, "MaxSize: mailtwin copies messages of any size")
-		case s.is("Expunge") && ends(s.args) != ends(expunge.args), s.is("Remove") && ends(s.args) != ends(remove.args):
-			a.note(s, "%s: the channels of this account differ here; mailtwin has one setting for an account, that of channel %q is taken", s.key, a.first().arg())
 		case !s.is("Far", "Near", "Master", "Slave", "Pattern", "Patterns", "MaxSize", "MaxMessages", "ExpireUnread", "ExpireSide", "Sync", "Create", "Remove", "Expunge", "ExpungeSolo", "CopyArrivalDate", "SyncState"):
 			a.note(s, "%s: this option is not known", s.key)
 		}

@@ -169,7 +169,8 @@ func (a *account) read() error {
 	}
 	a.detectNames(pairs)
 	a.place(pairs)
-	a.settings(pairs)
+	a.settings()
+	pairs = slices.DeleteFunc(pairs, func(p *pair) bool { return p.gone })
 	states := map[string]int{}
 	for _, p := range pairs {
 		states[p.state]++

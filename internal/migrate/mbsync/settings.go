@@ -51,7 +51,7 @@ func (a *account) set(key, value string, from statement) {
 func fileName(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 // settings translates the configuration of the account.
-func (a *account) settings(pairs []*pair) {
+func (a *account) settings() {
 	a.server()
 	a.login()
 	a.certificates()
