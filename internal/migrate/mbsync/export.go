@@ -139,7 +139,7 @@ func (x *Export) nearName(dir string) string {
 		return string(mail.Inbox)
 	}
 	rel, err := filepath.Rel(x.Root, dir)
-	if err != nil {
+	if err != nil || rel == ".." || strings.HasPrefix(rel, "../") {
 		return ""
 	}
 	name := rel

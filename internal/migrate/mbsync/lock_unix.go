@@ -17,7 +17,7 @@ func isLocked(path string) bool {
 	if err != nil {
 		return false
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	lock := syscall.Flock_t{Type: syscall.F_WRLCK, Whence: io.SeekStart}
 	for {
 		err = syscall.FcntlFlock(f.Fd(), syscall.F_GETLK, &lock)

@@ -32,7 +32,7 @@ func readValidity(dir string) (validity, highest uint32, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	buf := make([]byte, maxLine)
 	n, _ := f.Read(buf)
 	words := strings.Fields(string(buf[:n]))
@@ -87,7 +87,7 @@ func eachIn(dir string, f func(name string) error) error {
 	if err != nil {
 		return err
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	for {
 		list, err := d.ReadDir(1024)
 		for _, e := range list {

@@ -89,7 +89,7 @@ func load(o Options) (*config, error) {
 	if err != nil {
 		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "--config FILE names another one")
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
 	if err != nil {
 		return nil, fmt.Errorf("read the configuration of mbsync: %w", err)

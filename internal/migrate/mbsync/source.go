@@ -84,7 +84,7 @@ func (f *source) readState() (*state, error) {
 	if err != nil {
 		return nil, distrustf("%w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	s, err := readState(file)
 	if err != nil {
 		return nil, distrustf("the state %s is damaged: %w", f.state, err)
@@ -104,7 +104,7 @@ func (f *source) replay(s *state) (torn bool, err error) {
 	if err != nil {
 		return false, distrustf("%w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	torn, err = s.replay(file)
 	switch {
 	case errors.Is(err, errVersion):

@@ -158,7 +158,10 @@ func (x *Export) writeState(t *target, n *numbering, uids []uint32) (pairs int, 
 	}
 	slices.SortFunc(order, func(a, b int) int { return compare(n.files[a].remote, n.files[b].remote) })
 	return len(order), replace(t.state, func(w io.Writer) error {
-		fmt.Fprintf(w, "FarUidValidity %d\nNearUidValidity %d\nMaxPulledUid %d\nMaxPushedUid %d\n\n", t.Validity, n.validity, highest, n.highest)
+		_, err := fmt.Fprintf(w, "FarUidValidity %d\nNearUidValidity %d\nMaxPulledUid %d\nMaxPushedUid %d\n\n", t.Validity, n.validity, highest, n.highest)
+		if err != nil {
+			return err
+		}
 		for _, i := range order {
 			if _, err := fmt.Fprintf(w, "%d %d %s\n", n.files[i].remote, uids[i], lettersOf(flagsOf(n.files[i].bits))); err != nil {
 				return err

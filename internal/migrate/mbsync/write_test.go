@@ -262,3 +262,58 @@ func TestExportLink(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestExportRefused are folders that cannot be handed over; nothing is changed before all have been looked at.
+func TestExportRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		make func(h *home, x *Export)
+		err  string
+		skip string
+	}{
+		"AltMap":              {func(h *home, _ *Export) { h.file("Mail/Work/.isyncuidmap.db", "") }, "Berkeley database", ""},
+		"damaged uidvalidity": {func(h *home, _ *Export) { h.file("Mail/Work/.uidvalidity", "x") }, ".uidvalidity is damaged", ""},
+		"long name":           {func(h *home, _ *Export) { h.file("Mail/Work/cur/"+strings.Repeat("x", 250), "") }, "no path of more than 255 bytes", ""},
+		"no validity":         {func(_ *home, x *Export) { x.Validity = 0 }, "no UIDVALIDITY is given", ""},
+		"error in entries": {func(_ *home, x *Export) {
+			x.Folders[1].Entries = func(yield func(migrate.Entry, error) bool) { yield(migrate.Entry{}, errors.New("no more")) }
+		}, "no more", ""},
+		"never synced":  {func(_ *home, x *Export) { x.Folders[1].Validity = 0 }, "", "it was never synced"},
+		"distrusted":    {func(_ *home, x *Export) { x.Folders[1].Distrust = "why not" }, "", "why not"},
+		"slash":         {func(_ *home, x *Export) { x.Folders[1].Box = "Wo%2Frk" }, "", "\"/\" in its name"},
+		"elsewhere":     {func(h *home, x *Export) { x.Folders[1].Dir = h.dir + "/Other" }, "", "no name for the folder"},
+		"line end":      {func(_ *home, x *Export) { x.Folders[1].Box = "Wo\nrk" }, "", "control character"},
+		"one state":     {func(_ *home, x *Export) { x.Folders[1].Dir = x.Folders[0].Dir }, "", "the same state file"},
+		"INBOX in root": {func(h *home, x *Export) { x.Inbox = "."; x.Folders[1].Dir = h.dir + "/Mail/INBOX" }, "", "no name for the folder"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := newHome(t)
+			h.maildir("Mail/First", "", "a:2,S", "b:2,")
+			h.maildir("Mail/Work", "", "a:2,S", "b:2,")
+			x := &Export{Name: "a", Root: h.dir + "/Mail", Validity: 7}
+			for _, box := range []mail.Box{"First", "Work"} {
+				k := &kept{box: box, dir: filepath.Join(x.Root, string(box)), files: []string{"a", "b"}}
+				x.Folders = append(x.Folders, k.folder(8))
+			}
+			c.make(h, x)
+			written, err := x.Write()
+			if c.err != "" {
+				if err == nil || !strings.Contains(err.Error(), c.err) {
+					t.Fatal(err)
+				}
+				if state, err := os.ReadFile(h.dir + "/Mail/Work/.mbsyncstate"); name == "error in entries" != (err == nil) || err == nil && string(state) != unfinished {
+					t.Errorf("state %q %v", state, err)
+				}
+				return
+			}
+			must(t, err)
+			if written[0].Skipped != "" || written[0].Pairs != 2 || !strings.Contains(written[1].Skipped, c.skip) || written[1].Pairs != 0 {
+				t.Errorf("%+v", written)
+			}
+			if rc := x.Isyncrc(); !strings.Contains(rc, `"First"`) || strings.Contains(rc, "Work") {
+				t.Errorf("%s", rc)
+			}
+		})
+	}
+}
