@@ -32,10 +32,18 @@ type Export struct {
 	Before15                    bool
 	ExpungeLocal, ExpungeRemote bool // remove messages that are marked as deleted
 	RemoveMailboxes             bool // empty ones that are gone on the other side
-	Folders                     []migrate.Folder
-	Seen                        map[mail.Box]uint32                           // remote UIDs up to this are not copied by mbsync when they are not among the entries; absent: the highest of the entries
-	Validity                    uint32                                        // UIDVALIDITY for folders that have none yet, usually the time in seconds; not 0
-	Renamed                     func(f migrate.Folder, from, to string) error // unique names, after the file has its new name; may be nil
+
+	// Folders are what is handed over. Their entries are asked for once or more, and must not come from the state files of mbsync
+	// that are replaced: what Read returned is no longer readable then. A File is found with and without its UID.
+	Folders []migrate.Folder
+	// Seen says of a mailbox up to which remote UID mbsync shall copy nothing that is not among the entries; absent: up to the
+	// highest of the entries. To let mbsync fetch a message that has no pair, give one less than its UID.
+	Seen map[mail.Box]uint32
+	// Validity is the UIDVALIDITY for folders that have none yet, usually the time in seconds; not 0.
+	Validity uint32
+	// Renamed is told of each file that has its new name, with unique names; it may be nil. Its error stops the export. A crash
+	// may leave a rename untold.
+	Renamed func(f migrate.Folder, from, to string) error
 }
 
 // Written is what became of a folder.
@@ -212,6 +220,7 @@ func (x *Export) Isyncrc() string {
 		line("SubFolders", "Verbatim")
 	default:
 		line("Flatten", t.flatten)
+		line("SubFolders", "Verbatim") // else mbsync gives up at the sight of our own folder, which has folders in it
 	}
 	if x.infoSep() != ':' {
 		line("InfoDelimiter", word(string([]byte{x.infoSep()})))

@@ -5,7 +5,6 @@ package mbsync
 import (
 	"errors"
 	"io"
-	"os"
 	"syscall"
 )
 
@@ -13,7 +12,7 @@ var errNotDir error = syscall.ENOTDIR
 
 // isLocked reports whether another process has the write lock of a state's lock file.
 func isLocked(path string) bool {
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return false
 	}

@@ -22,7 +22,7 @@ const (
 
 // readValidity reads .uidvalidity: the UIDVALIDITY and the highest UID that was given. Its errors say what is wrong.
 func readValidity(dir string) (validity, highest uint32, err error) {
-	f, err := os.Open(filepath.Join(dir, validityFile))
+	f, err := openFile(filepath.Join(dir, validityFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		if _, err := os.Lstat(filepath.Join(dir, altMapFile)); err == nil {
 			return 0, 0, fmt.Errorf("the UIDs are in a Berkeley database (AltMap), which cannot be read here; mdconvert -n %q puts them into the file names", dir)
@@ -45,6 +45,18 @@ func readValidity(dir string) (validity, highest uint32, err error) {
 		}
 	}
 	return 0, 0, errors.New("its file .uidvalidity is damaged")
+}
+
+// openFile opens a file, but nothing that one could wait for, such as a pipe.
+func openFile(path string) (*os.File, error) {
+	st, err := os.Stat(path)
+	if err == nil && !st.Mode().IsRegular() {
+		err = fmt.Errorf("open %s: this is no file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.Open(path)
 }
 
 // splitName cuts a file name into what stands before ",U=", the UID (0: none) and the rest, as mbsync does.

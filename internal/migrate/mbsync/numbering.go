@@ -31,6 +31,7 @@ type numbering struct {
 	files   []file // by key: the unique name without its UID
 
 	validity, highest uint32
+	seen              uint32 // the highest remote UID among the entries
 	missing, renamed  int
 }
 
@@ -134,6 +135,7 @@ func (n *numbering) pair(f migrate.Folder) error {
 		if err != nil {
 			return err
 		}
+		n.seen = max(n.seen, e.UID)
 		i := -1
 		if e.File != "" && e.UID != 0 {
 			i = n.find(e.File)

@@ -85,7 +85,7 @@ func load(o Options) (*config, error) {
 	if cfg.state = xdg("XDG_STATE_HOME", "/.local/state") + "/isync/"; missing(cfg.state) {
 		cfg.state = cfg.home + "/.mbsync/"
 	}
-	f, err := os.Open(cfg.file)
+	f, err := openFile(cfg.file)
 	if err != nil {
 		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "--config FILE names another one")
 	}

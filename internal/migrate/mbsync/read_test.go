@@ -164,7 +164,7 @@ func TestDistrust(t *testing.T) {
 		"state is a folder": {func(h *home) {
 			must(h.t, os.Remove(h.dir+"/Mail/Work/.mbsyncstate"))
 			h.maildir("Mail/Work/.mbsyncstate", "")
-		}, "is damaged", 0, ""},
+		}, "this is no file", 0, ""},
 		"no server validity":  {func(h *home) { h.file("Mail/Work/.mbsyncstate", "NearUidValidity 8\n\n1 1 S\n") }, "does not say which UIDVALIDITY", 0, ""},
 		"other validity":      {func(h *home) { h.file("Mail/Work/.uidvalidity", "9\n9\n") }, "belongs to the UIDVALIDITY 8 of the folder, which has 9 now", 0, ""},
 		"no .uidvalidity":     {func(h *home) { must(h.t, os.Remove(h.dir+"/Mail/Work/.uidvalidity")) }, "no file .uidvalidity", 0, ""},

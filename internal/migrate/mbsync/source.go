@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -74,7 +73,7 @@ func (f *source) load() (*known, error) {
 }
 
 func (f *source) readState() (*state, error) {
-	file, err := os.Open(f.state)
+	file, err := openFile(f.state)
 	if errors.Is(err, fs.ErrNotExist) {
 		if !missing(f.state+".journal") && !missing(f.state+".new") {
 			return &state{}, nil // the first run was interrupted
@@ -94,7 +93,7 @@ func (f *source) readState() (*state, error) {
 
 // replay applies the journal, which counts only while the new state was not put in place.
 func (f *source) replay(s *state) (torn bool, err error) {
-	file, err := os.Open(f.state + ".journal")
+	file, err := openFile(f.state + ".journal")
 	if errors.Is(err, fs.ErrNotExist) || err == nil && missing(f.state+".new") {
 		if err == nil {
 			_ = file.Close()

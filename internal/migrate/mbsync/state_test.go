@@ -106,6 +106,7 @@ func TestJournal(t *testing.T) {
 		"validity":       {"4\n| 17 18\n", []record{first, second}, false, ""},
 		"torn":           {"4\n* 2 2 2\n- 1 1", []record{first, {uid: [2]uint32{2, 2}, flags: 2}}, true, ""},
 		"no such":        {"4\n* 2 3 2\n", nil, false, "line 2: there is no entry 2 3"},
+		"had that UID":   {"4\n> 1 1 9\n* 1 1 2\n", nil, false, "line 3: there is no entry 1 1"},
 		"killed before":  {"4\n- 1 1\n* 1 1 2\n", nil, false, "line 3: there is no entry 1 1"},
 		"twice":          {"4\n+ 1 1\n", nil, false, "line 2: the entry 1 1 is there twice"},
 		"not a record":   {"4\n? 1 1\n", nil, false, "line 2: this is no record of a journal"},

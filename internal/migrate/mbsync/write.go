@@ -146,19 +146,18 @@ func (x *Export) write(t *target, w *Written) error {
 // writeState puts the state in place, which lets mbsync go on with the mailbox.
 func (x *Export) writeState(t *target, n *numbering, uids []uint32) (pairs int, err error) {
 	order := make([]int, 0, len(n.files))
-	highest := uint32(0)
-	for i, f := range n.files {
+	for i := range n.files {
 		if uids[i] != 0 {
 			order = append(order, i)
-			highest = max(highest, f.remote)
 		}
 	}
-	if seen, ok := x.Seen[t.Box]; ok {
-		highest = seen
+	seen, ok := x.Seen[t.Box]
+	if !ok {
+		seen = n.seen
 	}
 	slices.SortFunc(order, func(a, b int) int { return compare(n.files[a].remote, n.files[b].remote) })
 	return len(order), replace(t.state, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "FarUidValidity %d\nNearUidValidity %d\nMaxPulledUid %d\nMaxPushedUid %d\n\n", t.Validity, n.validity, highest, n.highest)
+		_, err := fmt.Fprintf(w, "FarUidValidity %d\nNearUidValidity %d\nMaxPulledUid %d\nMaxPushedUid %d\n\n", t.Validity, n.validity, seen, n.highest)
 		if err != nil {
 			return err
 		}

@@ -84,7 +84,7 @@ func (w *world) export(layout, inbox string, dirs map[mail.Box]string) *Export {
 	port, err := strconv.Atoi(w.port)
 	must(w.t, err)
 	root := filepath.Join(w.home, "Mail")
-	must(w.t, os.MkdirAll(root, 0o700))
+	must(w.t, os.MkdirAll(filepath.Join(root, ".mailtwin/attic/2026-01-01/Work%2FSub/1"), 0o700)) // our own folder is not in the way
 	x := &Export{Name: "my account", Host: w.host, Port: port, TLS: "none", User: w.user, PasswordCommand: "echo pass", Root: root, Layout: layout, Inbox: inbox, Before15: true, Validity: 1700000000}
 	flags := []mail.Flags{{}, {System: mail.Seen}, {System: mail.Flagged | mail.Answered}, {System: mail.Draft, Keywords: "$Forwarded"}}
 	names := [][]imap.Flag{nil, {`\Seen`}, {`\Flagged`, `\Answered`}, {`\Draft`, "$Forwarded"}}
@@ -221,6 +221,48 @@ func TestExportStopped(t *testing.T) {
 	}
 }
 
+// TestExportBack hands back what was read of mbsync, to the place where it was.
+func TestExportBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.upload("INBOX", 1, 5, imap.FlagSeen)
+	w.upload("Entwürfe/Älter", 1, 5, imap.FlagDraft)
+	must(t, os.Mkdir(filepath.Join(w.home, "Mail"), 0o700))
+	w.configure(nested + "Channel c\nFar :remote:\nNear :local:\nPatterns *\nCreate Both\nSyncState *\n")
+	w.run("-a")
+	remote, local := w.remote(), w.local()
+	port, err := strconv.Atoi(w.port)
+	must(t, err)
+	x := &Export{Name: "a", Host: w.host, Port: port, TLS: "none", User: w.user, PasswordCommand: "echo pass", Root: filepath.Join(w.home, "Mail"), Before15: true, Validity: 1700000000, Folders: w.read()[0].Folders}
+	for i, f := range x.Folders { // they are read of the files that an export replaces
+		list := entries(t, f)
+		x.Folders[i].Entries = func(yield func(migrate.Entry, error) bool) {
+			for _, e := range list {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+	written, err := x.Write()
+	must(t, err)
+	n := 0
+	for _, f := range written {
+		n += f.Pairs
+		if f.Renamed+f.Missing > 0 {
+			t.Errorf("%+v", f)
+		}
+	}
+	for _, rc := range []string{"", x.Isyncrc()} { // the old configuration, and ours
+		if rc != "" {
+			must(t, os.WriteFile(w.rc, []byte(rc), 0o600))
+		}
+		if out := w.run("-a", "-V"); n != 10 || w.remote() != remote || w.local() != local {
+			t.Fatalf("%d pairs; mbsync changed something:\n%s", n, out)
+		}
+	}
+}
+
 // TestExportLink leaves what a rename leaves that is stopped between link and unlink.
 func TestExportLink(t *testing.T) {
 	t.Parallel()
@@ -250,7 +292,7 @@ func TestExportLink(t *testing.T) {
 	}
 	state, err := os.ReadFile(filepath.Join(k.dir, stateFile))
 	must(t, err)
-	if want := "FarUidValidity 8\nNearUidValidity 7\nMaxPulledUid 3\nMaxPushedUid 4\n\n1 3 \n2 2 \n3 4 \n"; string(state) != want {
+	if want := "FarUidValidity 8\nNearUidValidity 7\nMaxPulledUid 4\nMaxPushedUid 4\n\n1 3 \n2 2 \n3 4 \n"; string(state) != want {
 		t.Errorf("state\n%s", state)
 	}
 	validity, err := os.ReadFile(filepath.Join(k.dir, validityFile))
