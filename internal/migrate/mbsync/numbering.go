@@ -214,7 +214,7 @@ func (n *numbering) rename(uids []uint32, renamed func(from, to string) error) (
 			}
 			switch {
 			case errors.Is(err, fs.ErrNotExist):
-				again = true
+				again = true // under another name now
 				continue
 			case err != nil:
 				return again, err
@@ -237,7 +237,11 @@ func (n *numbering) rename(uids []uint32, renamed func(from, to string) error) (
 func move(from, to string) error {
 	err := os.Link(from, to)
 	if err == nil {
-		return os.Remove(from)
+		err = os.Remove(from)
+		if errors.Is(err, fs.ErrNotExist) { // a mail reader renamed or removed it meanwhile: its word counts
+			return errors.Join(err, os.Remove(to))
+		}
+		return err
 	}
 	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
 		return err

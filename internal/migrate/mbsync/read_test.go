@@ -8,8 +8,10 @@ import (
 	"strings"
 	"testing"
 
+	settings "mailtwin/internal/config"
 	"mailtwin/internal/mail"
 	"mailtwin/internal/migrate"
+	"mailtwin/internal/store/maildirstore"
 )
 
 // home is a home directory with files of mbsync's, made by the test.
@@ -18,7 +20,7 @@ type home struct {
 	dir string
 }
 
-func newHome(t *testing.T) *home { return &home{t, t.TempDir()} }
+func newHome(t *testing.T) *home { t.Helper(); return &home{t, t.TempDir()} }
 
 // file writes a file; $HOME in its text is the home.
 func (h *home) file(path, text string) {
@@ -73,6 +75,37 @@ func (h *home) text(old migrate.Old) string {
 	return strings.ReplaceAll(b.String(), h.dir, "~")
 }
 
+// account reads the settings of an account as mailtwin does.
+func (h *home) account(old migrate.Old) *settings.Account {
+	h.t.Helper()
+	text := "[account.a]\n"
+	for _, s := range old.Settings {
+		text += s.Key + " = " + s.Value + "\n"
+	}
+	c, err := settings.Parse([]byte(text), "config.toml", h.dir)
+	if err != nil {
+		h.t.Fatalf("%v\n%s", err, text)
+	}
+	return c.Accounts[0]
+}
+
+// boxes are the mailboxes that mailtwin sees with the settings of an account.
+func (h *home) boxes(old migrate.Old) (list []mail.Box) {
+	h.t.Helper()
+	a := h.account(old)
+	m := a.Stores[mail.Local].Maildir
+	s, err := maildirstore.New(maildirstore.Config{Path: m.Path, Layout: m.Layout, Names: m.Names, Inbox: m.Inbox, InfoSep: m.InfoSeparator, ReadOnly: true})
+	must(h.t, err)
+	all, err := s.Boxes(h.t.Context())
+	must(h.t, err)
+	for _, st := range all {
+		if st.Err == nil && a.Mailboxes.Has(st.Box, "") {
+			list = append(list, st.Box)
+		}
+	}
+	return list
+}
+
 // TestSettings translates configurations.
 func TestSettings(t *testing.T) {
 	t.Parallel()
@@ -106,6 +139,11 @@ func TestSettings(t *testing.T) {
 			}
 			if strings.Contains(got.String(), "hunter2") {
 				t.Error("the password is copied")
+			}
+			for _, old := range h.read() {
+				if old.Name != "copy" && old.Name != "twins" && old.Name != "other" { // of these the user has to write something
+					h.account(old)
+				}
 			}
 		})
 	}
@@ -320,6 +358,9 @@ func TestPlaces(t *testing.T) {
 					want, distrust = map[string]string{"Mail/a/b": "a/b", "Mail/a!b": "a!b"}[rel], "another mailbox has the same state file"
 				}
 				got := strings.ReplaceAll(f.Distrust, h.dir, "~")
+				if distrust == "" && !slices.Contains(h.boxes(old[0]), f.Box) {
+					t.Errorf("mailtwin does not see %q, only %q", f.Box, h.boxes(old[0]))
+				}
 				if string(f.Box) != want || !strings.Contains(got, distrust) || (got == "") != (distrust == "") {
 					t.Errorf("folder %s is %q: %s", rel, f.Box, got)
 				}

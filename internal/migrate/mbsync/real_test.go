@@ -192,6 +192,8 @@ func TestReadReal(t *testing.T) {
 			if len(old) != 1 {
 				t.Fatalf("%d accounts", len(old))
 			}
+			h := &home{t, w.home}
+			seen := h.boxes(old[0])
 			want := map[mail.Box]struct {
 				n     int
 				flags string
@@ -200,6 +202,9 @@ func TestReadReal(t *testing.T) {
 				list := entries(t, f)
 				if x, ok := want[f.Box]; !ok || f.Distrust != "" && x.n > 0 || len(list) != x.n {
 					t.Fatalf("folder %q %s: %d entries, distrust %q", f.Box, f.Dir, len(list), f.Distrust)
+				}
+				if f.Distrust == "" && !slices.Contains(seen, f.Box) {
+					t.Errorf("mailtwin does not see %q, only %q", f.Box, seen)
 				}
 				for _, e := range list {
 					files, err := filepath.Glob(f.Dir + "/*/" + e.File + "*")

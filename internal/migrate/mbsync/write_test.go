@@ -359,3 +359,42 @@ func TestExportRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestExportBusy renames files as a mail reader does while they get their UIDs.
+func TestExportBusy(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	k := &kept{box: "Work", dir: h.dir + "/Mail/Work"}
+	h.maildir("Mail/Work", "")
+	for i := range 50 {
+		k.files = append(k.files, fmt.Sprintf("m%02d", i))
+		h.file(fmt.Sprintf("Mail/Work/cur/m%02d:2,", i), strconv.Itoa(i))
+	}
+	n := 0
+	x := &Export{Name: "a", Root: h.dir + "/Mail", Validity: 7, Folders: []migrate.Folder{k.folder(8)}, Renamed: func(_ migrate.Folder, from, to string) error {
+		if n++; n == 10 { // some are before, some behind
+			for i := 5; i < 45; i += 5 {
+				list, err := filepath.Glob(fmt.Sprintf("%s/cur/m%02d*", k.dir, i))
+				if err != nil || len(list) != 1 {
+					return fmt.Errorf("%q %w", list, err)
+				}
+				must(t, os.Rename(list[0], list[0]+"F"))
+			}
+			must(t, os.Remove(k.dir+"/cur/m49:2,"))
+		}
+		if !strings.HasPrefix(to, from+",U=") {
+			t.Errorf("%q is now %q", from, to)
+		}
+		return nil
+	}}
+	written, err := x.Write()
+	must(t, err)
+	if written[0].Pairs != 49 || written[0].Missing != 1 || written[0].Renamed != 49 || n != 49 {
+		t.Errorf("%+v, told of %d", written, n)
+	}
+	flagged, err := filepath.Glob(k.dir + "/cur/*,U=*:2,F")
+	all, errAll := filepath.Glob(k.dir + "/cur/*,U=*:2,*")
+	if err != nil || errAll != nil || len(flagged) != 8 || len(all) != 49 {
+		t.Errorf("%q of %q", flagged, all)
+	}
+}
