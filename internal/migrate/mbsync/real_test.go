@@ -222,3 +222,25 @@ func TestReadReal(t *testing.T) {
 		})
 	}
 }
+
+// TestReadAltMap reads nothing of Berkeley databases, and everything when the advice is followed.
+func TestReadAltMap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.upload("INBOX", 1, 5)
+	must(t, os.Mkdir(filepath.Join(w.home, "Mail"), 0o700))
+	w.configure(strings.Replace(nested, "SubFolders", "AltMap yes\nSubFolders", 1) + "Channel c\nFar :remote:\nNear :local:\nPatterns *\nCreate Both\nSyncState *\n")
+	w.run("-a")
+	f := w.read()[0].Folders[0]
+	advice := "mdconvert -n \"" + f.Dir + "\""
+	if len(entries(t, f)) != 0 || !strings.Contains(f.Distrust, advice) {
+		t.Fatalf("%+v", f)
+	}
+	out, err := exec.Command("sh", "-c", advice).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if f = w.read()[0].Folders[0]; len(entries(t, f)) != 5 || f.Distrust != "" {
+		t.Fatalf("%+v", f)
+	}
+}
