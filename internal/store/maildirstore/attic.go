@@ -64,7 +64,7 @@ func (s *Store) attic(b *box) (*attic, error) {
 	a := &attic{box: &box{name: b.name, dir: dir}}
 	err := s.makeFolder(dir)
 	if err == nil {
-		err = s.durableAttic(dir)
+		err = s.lasting(filepath.Dir(dir), filepath.Dir(s.c.Attic))
 	}
 	if err == nil && long {
 		if _, serr := s.fs.Stat(filepath.Join(dir, fullName), false); errors.Is(serr, fs.ErrNotExist) {
@@ -78,25 +78,6 @@ func (s *Store) attic(b *box) (*attic, error) {
 		a.words, err = s.keywords(dir)
 	}
 	return a, err
-}
-
-// durableAttic syncs the names of the folders on the way to one of the attic, once.
-func (s *Store) durableAttic(dir string) error {
-	s.mu.Lock()
-	durable := s.dates[dir]
-	s.mu.Unlock()
-	if durable {
-		return nil
-	}
-	for up := filepath.Dir(dir); len(up) >= len(s.c.Attic) && len(up) > 1; up = filepath.Dir(up) { // made before a crash, perhaps
-		if err := s.fs.SyncDir(up); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.dates[dir] = true
-	s.mu.Unlock()
-	return nil
 }
 
 // stow moves a message to the attic, under another name if its own is taken. Letters of keywords come to mean the same there.

@@ -86,6 +86,9 @@ func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
 			return nil, err
 		}
 	}
+	if err := m.s.lastingBox(b); err != nil {
+		return nil, err
+	}
 	m.targets[name] = t
 	return t, nil
 }

@@ -93,6 +93,9 @@ func (s *Store) remember(name mail.Box, path string) {
 func (s *Store) forget(name mail.Box) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if b := s.boxes[name]; b != nil {
+		delete(s.durable, b.dir) // another folder may get its name
+	}
 	delete(s.boxes, name)
 }
 
