@@ -19,6 +19,9 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	if err != nil {
 		return nil, s.trouble("list mailboxes of "+s.c.Path, err)
 	}
+	if err := s.sameRoot(); err != nil {
+		return nil, err
+	}
 	byName := map[mail.Box][]string{}
 	bad := map[mail.Box]error{}
 	for _, dir := range folders {
@@ -69,6 +72,25 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	s.listed(boxes, bad)
 	slices.SortFunc(list, func(a, b store.Status) int { return strings.Compare(string(a.Box), string(b.Box)) })
 	return list, nil
+}
+
+// sameRoot makes sure that the root is still the one that Hello saw: where a disk was unmounted, or mounted over it, no mailbox is
+// missing (rule 12).
+func (s *Store) sameRoot() error {
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
+	if root == "" {
+		return nil
+	}
+	m, err := s.readMarker()
+	if err == nil && (m == nil || m.ID != root) {
+		err = errors.New("its marker is not there any more")
+	}
+	if err != nil {
+		return s.setup(err, "is the disk mounted?")
+	}
+	return nil
 }
 
 // listed keeps where the mailboxes are, and what is known of those that stay where they were.
