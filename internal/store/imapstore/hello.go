@@ -101,6 +101,7 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	s.closed, s.hint, s.listed = false, h, nil
 	clear(s.epochs)
 	clear(s.nexts)
+	clear(s.floors)
 	s.mu.Unlock()
 	select {
 	case s.slots <- struct{}{}:

@@ -85,13 +85,12 @@ func TestVanishedLies(t *testing.T) {
 	}
 }
 
-// TestNoDelta: an epoch, UIDNEXT or HIGHESTMODSEQ that does not follow on the mark, or a change without flags, means that only a
+// TestNoDelta: an epoch or HIGHESTMODSEQ that does not follow on the mark, or a change without flags, means that only a
 // whole view tells.
 func TestNoDelta(t *testing.T) {
 	t.Parallel()
 	for name, select3 := range map[string]string{
 		"epoch":                opened("t3", 8, 12, 1, "S: * OK [HIGHESTMODSEQ 120] m"),
-		"UIDNEXT":              opened("t3", 7, 9, 1, "S: * OK [HIGHESTMODSEQ 120] m"),
 		"HIGHESTMODSEQ":        opened("t3", 7, 12, 1, "S: * OK [HIGHESTMODSEQ 99] m"),
 		"HIGHESTMODSEQ 0":      opened("t3", 7, 12, 1, "S: * OK [HIGHESTMODSEQ 0] m"),
 		"no HIGHESTMODSEQ":     opened("t3", 7, 12, 1),
@@ -107,16 +106,52 @@ func TestNoDelta(t *testing.T) {
 		if got != `whole 4(\Seen)` || head.Total != 1 {
 			t.Errorf("%s: %s, %+v", name, got, head)
 		}
-		if none := strings.Contains(name, "no") || strings.Contains(name, "0") || name == "NOMODSEQ"; (mark == "") != none {
+		none := strings.Contains(name, "no") || strings.Contains(name, "0") || name == "NOMODSEQ"
+		if st, ok := parseMark(mark); !ok || (st.modseq == 0) != none || (st.mark() == "") != none {
 			t.Errorf("%s: mark %q", name, mark)
 		}
+	}
+}
+
+// TestUIDNextFellBack: a server that was restored from a backup shows an older mailbox under the same UIDVALIDITY; what it lacks
+// was not deleted (DESIGN.md section 4, rule 9). The view is of another epoch, and proves no mark.
+func TestUIDNextFellBack(t *testing.T) {
+	t.Parallel()
+	list := `
+		C: %s UID FETCH 1:4294967295 (UID FLAGS)
+		S: * 1 FETCH (UID 4 FLAGS ())
+		S: %s OK`
+	for name, x := range map[string]struct{ caps, script string }{
+		"QRESYNC": {qresync, opened("t3", 7, 9, 1, "S: * OK [HIGHESTMODSEQ 120] m") + fmt.Sprintf(list, "t4", "t4")},
+		"bare":    {"", opened("t2", 7, 9, 1) + fmt.Sprintf(list, "t3", "t3")},
+	} {
+		s := scripted(t, x.caps, x.script, nil)
+		old := before
+		if name == "bare" {
+			old.modseq = 0
+		}
+		got, head, mark := shown(t, s, old.seen())
+		if got != "whole 4()" || head.Epoch == "7" || mark != "" {
+			t.Errorf("%s: %s in the epoch %q, mark %q", name, got, head.Epoch, mark)
+		}
+	}
+	again := opened("t2", 7, 12, 1) + fmt.Sprintf(list, "t3", "t3")
+	s := scripted(t, "", again+opened("t4", 7, 9, 1)+fmt.Sprintf(list, "t5", "t5")+opened("t6", 7, 9, 1)+fmt.Sprintf(list, "t7", "t7"), nil)
+	_, first, mark := shown(t, s, "")
+	if mark == "" {
+		t.Error("a server without CONDSTORE: the mark does not keep UIDNEXT")
+	}
+	_, second, _ := shown(t, s, "")
+	_, third, _ := shown(t, s, "")
+	if first.Epoch != "7" || second.Epoch == "7" || third.Epoch != "7" {
+		t.Errorf("epochs %q, %q, %q", first.Epoch, second.Epoch, third.Epoch)
 	}
 }
 
 // TestBadMark: marks of nobody ask for nothing.
 func TestBadMark(t *testing.T) {
 	t.Parallel()
-	for _, since := range []mail.Mark{"", "x", "imap1:7:10:100", "imap1:7:10:0:3", "imap1:07:10:100:3", "imap1:7:10:100:-1"} {
+	for _, since := range []mail.Mark{"", "x", "imap1:7:10:100", "imap1:07:10:100:3", "imap1:7:10:100:-1"} {
 		s := scripted(t, qresync, "C: t3 SELECT \"B\"\nS: * 0 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: t3 OK", nil)
 		if got, _, mark := shown(t, s, since); got != "whole" || mark != "" {
 			t.Errorf("%q: %s, mark %q", since, got, mark)
@@ -207,9 +242,12 @@ func TestMarks(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		st := state{rapid.Uint32().Draw(t, "v"), rapid.Uint32().Draw(t, "n"), rapid.Uint64().Draw(t, "m"), rapid.Uint32().Draw(t, "e")}
-		back, ok := parseMark(st.mark())
-		if whole := st.validity != 0 && st.next != 0 && st.modseq != 0; ok != whole || ok && back != st {
+		back, ok := parseMark(st.seen())
+		if known := st.validity != 0 && st.next != 0; ok != known || ok && back != st {
 			t.Fatalf("%v became %v, %v", st, back, ok)
+		}
+		if mark := st.mark(); (mark != "") != (ok && st.modseq != 0) || mark != "" && mark != st.seen() {
+			t.Fatalf("%v has the mark %q", st, mark)
 		}
 		v, n, ok := parseToken(token(st.validity, st.next))
 		if ok != (st.validity != 0) || ok && (v != st.validity || n != st.next) {

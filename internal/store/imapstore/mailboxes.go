@@ -125,6 +125,7 @@ func (s *Store) forget(box mail.Box) {
 	}
 	delete(s.epochs, box)
 	delete(s.nexts, box)
+	delete(s.floors, box)
 	delete(s.holding, box)
 	for _, c := range s.idle {
 		if within(c.box, box) {

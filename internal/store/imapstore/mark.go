@@ -20,9 +20,19 @@ type state struct {
 
 const markKind = "imap1"
 
-// mark encodes the state. Without HIGHESTMODSEQ there is none: flags may change and nothing else tells of it.
+// mark encodes the state so that an equal one means that nothing changed. Without HIGHESTMODSEQ there is none: flags may change
+// and nothing else tells of it.
 func (st state) mark() mail.Mark {
-	if st.validity == 0 || st.next == 0 || st.modseq == 0 {
+	if st.modseq == 0 {
+		return ""
+	}
+	return st.seen()
+}
+
+// seen encodes the state as a view's mark, which may lack HIGHESTMODSEQ: no mark of a list equals it then, and UIDNEXT tells the
+// next view whether the mailbox fell back (rule 9).
+func (st state) seen() mail.Mark {
+	if st.validity == 0 || st.next == 0 {
 		return ""
 	}
 	return mail.Mark(fmt.Sprintf("%s:%d:%d:%d:%d", markKind, st.validity, st.next, st.modseq, st.messages))
@@ -43,12 +53,17 @@ func parseMark(m mail.Mark) (state, bool) {
 		n[i] = v
 	}
 	st := state{uint32(n[0]), uint32(n[1]), n[2], uint32(n[3])}
-	return st, st.mark() == m // only what we wrote ourselves
+	return st, st.seen() == m // only what we wrote ourselves
+}
+
+// fellBack reports whether the mailbox is an older one than was seen, such as that of a backup.
+func (st state) fellBack(validity, next uint32) bool {
+	return st.validity == validity && st.next != 0 && st.next < next
 }
 
 // follows reports whether st can be a later state of the same mailbox than old, so that a difference makes sense.
 func (st state) follows(old state) bool {
-	return st.validity == old.validity && st.next >= old.next && st.modseq >= old.modseq
+	return st.validity == old.validity && st.next >= old.next && st.modseq >= old.modseq && old.modseq > 0
 }
 
 // token encodes what finds new messages in a mailbox again: they are in this epoch and at or above UIDNEXT.

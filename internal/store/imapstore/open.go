@@ -89,6 +89,9 @@ func (s *Store) check(c *conn) error {
 	if seen != c.sel.UIDValidity {
 		return fmt.Errorf("%w: UIDVALIDITY is %d, was %d", store.ErrEpoch, c.sel.UIDValidity, seen)
 	}
+	if next, floor := c.sel.UIDNext, s.floors[c.box]; next != 0 && next < floor {
+		return fmt.Errorf("%w: UIDNEXT is %d, was %d", store.ErrEpoch, next, floor)
+	}
 	return nil
 }
 

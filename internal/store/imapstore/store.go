@@ -56,6 +56,7 @@ type Store struct {
 	special map[string]mail.Box        // by role, learned from its list; nil: not listed yet
 	epochs  map[mail.Box]uint32        // seen in this session, see check
 	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
+	floors  map[mail.Box]uint32        // UIDNEXT in the last view of each mailbox: a lower one is another epoch
 	holding map[mail.Box]mail.Storable // learned from SELECT
 	views   int                        // how many were taken
 	viewed  map[mail.Box]int           // the number of the last view of each mailbox
@@ -86,7 +87,7 @@ func New(cfg Config) *Store {
 	}
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
-		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
+		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
 		viewed: map[mail.Box]int{},
 	}
 }

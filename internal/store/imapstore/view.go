@@ -128,6 +128,7 @@ type viewer struct {
 	box   mail.Box
 	old   state
 	since bool // old is of use
+	back  bool // the mailbox is older than what was seen of it (rule 9)
 	seen  seen
 	gone  imap.NumSet
 	vague bool // a message changed, but the server did not say how
@@ -151,7 +152,7 @@ func (s *Store) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.V
 
 func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	o := imap.SelectOptions{}
-	if v.since && v.c.qresync {
+	if v.since && v.c.qresync && v.old.modseq > 0 {
 		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
 		o.OnFetch = func(m imap.Message) {
 			v.vague = v.vague || !m.HasFlags
@@ -163,13 +164,15 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 		return nil, err
 	}
 	sel := v.c.sel
+	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
 	v.s.mu.Lock()
+	v.back = v.since && now.fellBack(v.old.validity, v.old.next) || now.fellBack(v.s.epochs[v.box], v.s.floors[v.box])
 	v.s.views++
 	v.s.viewed[v.box], v.c.opened = v.s.views, v.s.views
-	v.s.epochs[v.box] = sel.UIDValidity
+	v.s.epochs[v.box], v.s.floors[v.box] = sel.UIDValidity, sel.UIDNext
 	v.s.mu.Unlock()
-	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
 	switch {
+	case v.back:
 	case !v.since || !now.follows(v.old) || now.modseq == 0:
 	case v.c.qresync:
 		v.gone = below(v.gone, now.next)
@@ -194,7 +197,10 @@ func (v *viewer) head(now state) mail.Head {
 		h.Storable = st
 	}
 	h.Total = v.c.total()
-	mark := now.mark()
+	mark := now.seen()
+	if v.back { // a name of its own for this view alone; without a mark the next one is sure to follow
+		h.Epoch, mark = fmt.Sprintf("%s below %d", h.Epoch, now.next), ""
+	}
 	h.End = func() (mail.Mark, error) { return mark, nil }
 	return h
 }

@@ -24,6 +24,14 @@ const longMark = "%~"
 // fullName is the file that holds the name of the mailbox then. Names with a dot in front are never messages.
 const fullName = ".mailbox"
 
+// tempMark begins the names of copies in the attic that are not whole yet.
+const tempMark = ".tmp-"
+
+// leftover reports whether a name in the attic is one that only an interrupted write leaves.
+func leftover(name string) bool {
+	return strings.HasPrefix(name, tempMark) || strings.HasPrefix(name, keywordsFile+".mailtwin-") || strings.HasPrefix(name, fullName+".mailtwin-")
+}
+
 // atticName returns the name of a mailbox as that of one folder, and whether it is too long to be read back from that.
 func atticName(box mail.Box) (name string, long bool) {
 	name = naming{layout: Flat}.escape(string(box))
@@ -60,11 +68,18 @@ type attic struct {
 // attic returns today's folder for what is removed from a mailbox.
 func (s *Store) attic(b *box) (*attic, error) {
 	name, long := atticName(b.name)
-	dir := filepath.Join(s.c.Attic, s.c.Now().UTC().Format(dayForm), name)
+	last, err := s.lastPruned()
+	if err != nil {
+		return nil, err
+	}
+	now := s.c.Now()
+	if now.Before(last.at) { // a clock that is behind must not make what is removed now look old enough to go for good
+		now = last.at
+	}
+	dir := filepath.Join(s.c.Attic, now.UTC().Format(dayForm), name)
 	a := &attic{box: &box{name: b.name, dir: dir}}
-	err := s.makeFolder(dir)
-	if err == nil {
-		err = s.durableAttic(dir)
+	if err = s.makeFolder(dir); err == nil {
+		err = s.lasting(filepath.Dir(dir), filepath.Dir(s.c.Attic))
 	}
 	if err == nil && long {
 		if _, serr := s.fs.Stat(filepath.Join(dir, fullName), false); errors.Is(serr, fs.ErrNotExist) {
@@ -78,25 +93,6 @@ func (s *Store) attic(b *box) (*attic, error) {
 		a.words, err = s.keywords(dir)
 	}
 	return a, err
-}
-
-// durableAttic syncs the names of the folders on the way to one of the attic, once.
-func (s *Store) durableAttic(dir string) error {
-	s.mu.Lock()
-	durable := s.dates[dir]
-	s.mu.Unlock()
-	if durable {
-		return nil
-	}
-	for up := filepath.Dir(dir); len(up) >= len(s.c.Attic) && len(up) > 1; up = filepath.Dir(up) { // made before a crash, perhaps
-		if err := s.fs.SyncDir(up); err != nil {
-			return err
-		}
-	}
-	s.mu.Lock()
-	s.dates[dir] = true
-	s.mu.Unlock()
-	return nil
 }
 
 // stow moves a message to the attic, under another name if its own is taken. Letters of keywords come to mean the same there.
@@ -131,7 +127,11 @@ func (s *Store) moveFile(path, to string) error {
 	if !isCrossDevice(err) {
 		return err
 	}
-	if err = s.copyFile(path, to); err == nil {
+	temp := filepath.Join(filepath.Dir(to), tempMark+s.token()) // under its name it is whole, whenever the power goes
+	if err = s.copyFile(path, temp); err == nil {
+		if err = s.fs.Rename(temp, to); err != nil {
+			return errors.Join(err, s.fs.Remove(temp))
+		}
 		if err = s.fs.SyncDir(filepath.Dir(to)); err == nil {
 			err = s.fs.Remove(path)
 		}

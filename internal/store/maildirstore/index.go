@@ -46,7 +46,10 @@ func (b *box) forget() {
 	b.index = nil
 }
 
-// finder finds files by key for one call. It reads the folder again at most once.
+// maxRenames is how many times a message is looked for that somebody renames whenever it was found.
+const maxRenames = 5
+
+// finder finds files by key for one call. For keys that are not there it reads the folder again at most once.
 type finder struct {
 	s     *Store
 	b     *box
@@ -88,10 +91,10 @@ func (f *finder) reload(ctx context.Context) error {
 	return nil
 }
 
-// with calls fn with the path of a key's file, and once more if a mail reader renamed the file meanwhile. It reports whether the
+// with calls fn with the path of a key's file, and again if a mail reader renamed the file meanwhile. It reports whether the
 // message is there.
 func (f *finder) with(ctx context.Context, key mail.Key, fn func(path string, at file) error) (bool, error) {
-	for {
+	for try := 1; ; try++ {
 		at, ok, err := f.find(ctx, key)
 		if err != nil || !ok {
 			return false, err
@@ -100,7 +103,7 @@ func (f *finder) with(ctx context.Context, key mail.Key, fn func(path string, at
 		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrInvalid) { // replaced by what is no file: not there
 			return err == nil, err
 		}
-		if f.fresh {
+		if try == maxRenames {
 			f.note(key, "", false)
 			return false, nil
 		}

@@ -86,6 +86,9 @@ func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
 			return nil, err
 		}
 	}
+	if err := m.s.lastingBox(b); err != nil {
+		return nil, err
+	}
 	m.targets[name] = t
 	return t, nil
 }
@@ -115,10 +118,15 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 		if len(unique)+len(info) > maxName {
 			unique = string(in.Token)
 		}
-		to := filepath.Join(t.b.dir, at.sub(), unique+info)
-		m.to.add(filepath.Dir(to))
+		dir, temp := filepath.Join(t.b.dir, at.sub()), filepath.Join(t.b.dir, "tmp", string(in.Token))
+		m.to.add(dir)
 		m.from.add(filepath.Dir(path))
-		if err := m.carry(path, to, filepath.Join(t.b.dir, "tmp", string(in.Token))); err != nil {
+		err := m.carry(path, filepath.Join(dir, unique+info), temp)
+		if errors.Is(err, fs.ErrExist) && unique != string(in.Token) { // by what is no message, or came just now
+			unique = string(in.Token)
+			err = m.carry(path, filepath.Join(dir, unique+info), temp)
+		}
+		if err != nil {
 			return err
 		}
 		d.Key = mail.Key(unique)
@@ -154,6 +162,9 @@ func (m *mover) carry(path, to, temp string) error {
 	if err == nil && !m.keep {
 		if err = m.s.fs.SyncDir(filepath.Dir(to)); err == nil {
 			err = m.s.fs.Remove(path)
+		}
+		if errors.Is(err, fs.ErrNotExist) { // a mail reader renamed or removed it meanwhile: what it did counts
+			return errors.Join(err, m.s.fs.Remove(to))
 		}
 	}
 	return err

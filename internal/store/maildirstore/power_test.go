@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"mailtwin/internal/mail"
 )
@@ -359,6 +360,57 @@ func TestPowerSecure(t *testing.T) {
 			p.must(err)
 			if len(got) != count {
 				t.Errorf("%d of %d messages are left", len(got), count)
+			}
+		}
+	}
+}
+
+// TestPowerFolders: a mailbox whose folders somebody else made and did not sync is durable before anything rests on what is in it
+// (DESIGN.md section 4, rule 1).
+func TestPowerFolders(t *testing.T) {
+	t.Parallel()
+	for _, layout := range []string{Nested, MaildirPP} {
+		for name, act := range map[string]func(p *powerRun) error{
+			"put": func(p *powerRun) error { // an interrupted run of ours made the folders
+				texts := []string{p.message()}
+				_, err := p.put("New/Sub", p.prepared("New/Sub", texts), texts)
+				return err
+			},
+			"secure": func(p *powerRun) error {
+				text := bytes.ReplaceAll([]byte(p.message()), []byte("\r\n"), []byte("\n"))
+				dir := filepath.Dir(p.f.path(t, "cur", "New/Sub", p))
+				f, err := p.f.Create(filepath.Join(dir, "cur", "1.reader:2,S"))
+				p.must(err)
+				_, err = f.Write(text)
+				p.must(err)
+				p.must(p.f.SetTime(filepath.Join(dir, "cur", "1.reader:2,S"), time.Unix(1_000_000_000, 0)))
+				return p.s.Secure(t.Context(), "New/Sub", []mail.Key{"1.reader"})
+			},
+			"move": func(p *powerRun) error {
+				texts := []string{p.message()}
+				done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
+				p.must(err)
+				in := mail.Intent{Kind: mail.IntentMove, From: mail.Ref{Box: "INBOX", Key: done[0].Key}, Box: "New/Sub", Token: "1.AAAAAAAAAAAA.mt"}
+				_, err = p.s.Move(t.Context(), "INBOX", []mail.Intent{in}, false)
+				return err
+			},
+		} {
+			p := newPowerRun(t, layout, true)
+			dir, err := p.s.naming.dir("New/Sub")
+			p.must(err)
+			path := p.c.Path
+			for _, part := range splitPath(filepath.Join("/", dir)) {
+				path = filepath.Join(path, part)
+				p.must(p.f.Mkdir(path))
+			}
+			for _, sub := range []string{"tmp", "new", "cur"} {
+				p.must(p.f.Mkdir(filepath.Join(path, sub)))
+			}
+			p.must(act(p))
+			p.f.cut(nothing, nil)
+			p.open()
+			if found := p.whole(); len(found[1]) != 1 || found[1][0].Box != "New/Sub" {
+				t.Errorf("%s, %s: the message is at %v", layout, name, found[1])
 			}
 		}
 	}

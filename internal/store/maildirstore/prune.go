@@ -153,7 +153,17 @@ func (s *Store) removeDay(ctx context.Context, d atticDay, excess *int64) error 
 				return err
 			}
 		}
-		for _, name := range []string{keywordsFile, fullName} {
+		own := []string{keywordsFile, fullName}
+		err = s.fs.Each(dir, func(name string, typ fs.FileMode) error {
+			if typ.IsRegular() && leftover(name) {
+				own = append(own, name)
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, name := range own {
 			if err := s.fs.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 				return err
 			}

@@ -95,6 +95,9 @@ func (p *putter) begin() error {
 			return err
 		}
 	}
+	if err := p.s.lastingBox(p.b); err != nil {
+		return err
+	}
 	p.b.mu.Lock()
 	swept := p.b.swept
 	p.b.swept = true

@@ -134,7 +134,8 @@ func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn fu
 			_, letters := split(at.name, s.c.InfoSep)
 			e.Flags = flagsOf(letters, words)
 		}
-		if st, err := s.fs.Stat(filepath.Join(b.dir, at.sub(), at.name), false); err == nil { // else it is learned later
+		st, err := s.fs.Stat(filepath.Join(b.dir, at.sub(), at.name), false)
+		if err == nil && st.Size == length && st.Mtime == date.UnixNano() { // else it has another name or content by now: learned later
 			e.Stamp = stampOf(st)
 		}
 		return fn(e, mail.Body{Size: size, Reader: &exact{from: &toWire{from: contextReader{ctx, from}, buf: *buf}, left: size, same: same}})

@@ -178,7 +178,7 @@ func (s *Store) eachFolder(path string, fn func(path string) error) error {
 // stowed lists the messages in a folder of the attic.
 func (s *Store) stowed(dir string) (names []string, err error) {
 	err = s.fs.Each(dir, func(name string, typ fs.FileMode) error {
-		if name != keywordsFile && name[0] != '.' && typ.IsRegular() && !strings.HasPrefix(name, keywordsFile+".mailtwin-") {
+		if name != keywordsFile && name[0] != '.' && typ.IsRegular() && !leftover(name) {
 			names = append(names, name)
 		}
 		return nil

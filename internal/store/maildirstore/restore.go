@@ -96,6 +96,9 @@ func (r *restorer) target(ctx context.Context, name mail.Box) (*box, error) {
 			return nil, err
 		}
 	}
+	if err := r.s.lastingBox(b); err != nil {
+		return nil, err
+	}
 	r.words[name], err = r.s.keywords(b.dir)
 	return b, err
 }

@@ -148,6 +148,11 @@ func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, ope
 	if err := s.sweep(b, mine); err != nil {
 		return err
 	}
+	if len(changed) > 0 && !s.c.ReadOnly {
+		if err := s.lastingBox(b); err != nil {
+			return err
+		}
+	}
 	return s.syncDirs(changed)
 }
 
@@ -167,6 +172,9 @@ func (s *Store) Secure(ctx context.Context, name mail.Box, keys []mail.Key) erro
 }
 
 func (s *Store) secure(ctx context.Context, b *box, keys []mail.Key) error {
+	if err := s.lastingBox(b); err != nil {
+		return err
+	}
 	if len(keys) >= syncAllFrom {
 		all, err := s.fs.SyncAll(b.dir)
 		if err == nil {

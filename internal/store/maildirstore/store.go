@@ -31,7 +31,7 @@ type Store struct {
 	boxes     map[mail.Box]*box  // by name, as last listed
 	bad       map[mail.Box]error // why others cannot be used
 	walked    bool               // boxes and bad were filled
-	dates     map[string]bool    // folders of the attic whose names are durable
+	durable   map[string]bool    // folders whose names are
 }
 
 // box is the folder of a mailbox.
@@ -65,7 +65,7 @@ func New(c Config) (*Store, error) {
 	case strings.IndexByte(":;!", c.InfoSep) < 0:
 		return nil, fmt.Errorf("open maildir %s: %w: unknown separator %q", c.Path, store.ErrSetup, c.InfoSep)
 	}
-	s := &Store{c: c, fs: c.FS, boxes: map[mail.Box]*box{}, dates: map[string]bool{}}
+	s := &Store{c: c, fs: c.FS, boxes: map[mail.Box]*box{}, durable: map[string]bool{}}
 	s.naming = naming{layout: c.Layout, mutf7: c.Names == "mutf7", inbox: c.Inbox}
 	return s, nil
 }
@@ -145,6 +145,9 @@ func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
 	if err := s.makeFolder(filepath.Dir(s.markerPath())); err != nil {
 		return s.trouble("write marker", err)
 	}
+	if err := s.lasting(filepath.Clean(s.c.Path), s.c.Path); err != nil {
+		return s.trouble("write marker", err)
+	}
 	if err := s.writeFile(s.markerPath(), string(text)+"\n"); err != nil {
 		return s.trouble("write marker", err)
 	}
@@ -171,6 +174,32 @@ func (s *Store) makeFolder(path string) error {
 	}
 	return s.fs.SyncDir(filepath.Dir(path))
 }
+
+// lasting makes the names in a folder durable, and those of the folders up to top, once: those who made them (a mail reader, or a
+// run that was interrupted) may not have done so, and what is in them would go with them (rule 1).
+func (s *Store) lasting(dir, top string) error {
+	s.mu.Lock()
+	durable := s.durable[dir]
+	s.mu.Unlock()
+	if durable {
+		return nil
+	}
+	for up := dir; ; up = filepath.Dir(up) {
+		if err := s.fs.SyncDir(up); err != nil {
+			return err
+		}
+		if len(up) <= len(top) || up == filepath.Dir(up) {
+			break
+		}
+	}
+	s.mu.Lock()
+	s.durable[dir] = true
+	s.mu.Unlock()
+	return nil
+}
+
+// lastingBox is lasting for the folder of a mailbox.
+func (s *Store) lastingBox(b *box) error { return s.lasting(b.dir, filepath.Clean(s.c.Path)) }
 
 // writable is asked before each effect.
 func (s *Store) writable(ctx context.Context) error {

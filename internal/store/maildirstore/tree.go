@@ -19,6 +19,9 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	if err != nil {
 		return nil, s.trouble("list mailboxes of "+s.c.Path, err)
 	}
+	if err := s.sameRoot(); err != nil {
+		return nil, err
+	}
 	byName := map[mail.Box][]string{}
 	bad := map[mail.Box]error{}
 	for _, dir := range folders {
@@ -71,6 +74,25 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 	return list, nil
 }
 
+// sameRoot makes sure that the root is still the one that Hello saw: where a disk was unmounted, or mounted over it, no mailbox is
+// missing (rule 12).
+func (s *Store) sameRoot() error {
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
+	if root == "" {
+		return nil
+	}
+	m, err := s.readMarker()
+	if err == nil && (m == nil || m.ID != root) {
+		err = errors.New("its marker is not there any more")
+	}
+	if err != nil {
+		return s.setup(err, "is the disk mounted?")
+	}
+	return nil
+}
+
 // listed keeps where the mailboxes are, and what is known of those that stay where they were.
 func (s *Store) listed(boxes map[mail.Box]*box, bad map[mail.Box]error) {
 	s.mu.Lock()
@@ -93,6 +115,9 @@ func (s *Store) remember(name mail.Box, path string) {
 func (s *Store) forget(name mail.Box) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if b := s.boxes[name]; b != nil {
+		delete(s.durable, b.dir) // another folder may get its name
+	}
 	delete(s.boxes, name)
 }
 

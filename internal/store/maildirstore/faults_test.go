@@ -1,0 +1,251 @@
+package maildirstore
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// saving is a file system on which a mail reader saves a draft under its name just when its stamp is asked for.
+type saving struct {
+	osFS
+	t    *testing.T
+	path string
+	done *bool
+}
+
+func (f saving) Stat(path string, follow bool) (Stat, error) {
+	if path == f.path && !*f.done {
+		*f.done = true
+		if err := os.WriteFile(path+".new", []byte("Subject: second\n\n"), 0o600); err != nil {
+			f.t.Error(err)
+		}
+		if err := os.Rename(path+".new", path); err != nil {
+			f.t.Error(err)
+		}
+	}
+	return f.osFS.Stat(path, follow)
+}
+
+// TestStampOfWhatWasRead: a message that is saved again while it is fetched must not go with the stamp of the version that was not
+// read: the edit would never be seen.
+func TestStampOfWhatWasRead(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "Drafts/cur/1.x:2,D")
+	path := filepath.Join(root, "Drafts/cur/1.x:2,D")
+	done := false
+	s := open(t, Config{Path: root, FS: saving{t: t, path: path, done: &done}})
+	err := s.Fetch(t.Context(), "Drafts", []mail.Key{"1.x"}, func(e mail.Entry, b mail.Body) error {
+		text, err := io.ReadAll(b.Reader)
+		if err != nil {
+			return err
+		}
+		st, err := OS().Stat(path, false)
+		if e.Stamp == stampOf(st) && !strings.Contains(string(text), "second") {
+			t.Errorf("the stamp of the new version came with %q", text)
+		}
+		return err
+	})
+	if err != nil || !done {
+		t.Error(done, err)
+	}
+}
+
+// TestMoveNameTaken: something that is no message has the name at the target; the message gets a fresh one, and nothing is
+// overwritten (DESIGN.md section 4, rule 15).
+func TestMoveNameTaken(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "INBOX/cur/2.x:2,S", "Work/cur/9.x:2,S")
+	if err := os.Symlink("nowhere", filepath.Join(root, "Work/cur/1.x:2,S")); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Config{Path: root})
+	tokens, err := s.Prepare(t.Context(), "Work", make([]mail.Entry, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var intents []mail.Intent
+	for i, k := range []mail.Key{"1.x", "2.x"} {
+		intents = append(intents, mail.Intent{Kind: mail.IntentMove, From: mail.Ref{Box: "INBOX", Key: k}, Box: "Work", Token: tokens[i]})
+	}
+	done, err := s.Move(t.Context(), "INBOX", intents, false)
+	if err != nil || done[0].Key != mail.Key(tokens[0]) || done[1].Key != "2.x" {
+		t.Fatalf("%v, %v", done, err)
+	}
+	if all := entries(t, s, "Work"); len(all) != 3 || all[done[0].Key].System != mail.Seen {
+		t.Errorf("%v", all)
+	}
+}
+
+// split file systems: the attic is on another one.
+type twoDisks struct{ *powerFS }
+
+func (f twoDisks) Rename(from, to string) error {
+	if strings.HasPrefix(from, "/Attic") != strings.HasPrefix(to, "/Attic") {
+		return &fs.PathError{Op: "rename", Path: to, Err: unix.EXDEV}
+	}
+	return f.powerFS.Rename(from, to)
+}
+
+// TestPowerAtticElsewhere: what is in an attic on another file system is whole, whenever the power goes.
+func TestPowerAtticElsewhere(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(1, 2))
+	for fuse := 1; ; fuse++ {
+		finished := true
+		for _, left := range []survives{nothing, names, everything} {
+			p := newPowerRun(t, Nested, false)
+			p.must(p.f.Mkdir("/Attic"))
+			p.must(p.f.SyncDir("/"))
+			p.c.FS, p.c.Attic = twoDisks{p.f}, "/Attic"
+			p.open()
+			texts := []string{p.message(), p.message()}
+			done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
+			p.must(err)
+			p.f.fuse = fuse
+			_, err = p.s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: done[0].Key}, {Key: done[1].Key}})
+			finished = finished && err == nil
+			p.f.cut(left, r)
+			p.open()
+			found, list := p.whole(), removed(t, p.s)
+			for _, m := range list {
+				_, _, n, err := p.f.at(filepath.Join(m.dir.path, m.name))
+				p.must(err)
+				d := mail.NewDigester()
+				_, _ = d.Write(n.data)
+				number := p.contents[d.Ident().Digest]
+				if number == 0 {
+					t.Errorf("power cut at operation %d, survival %d: %s in the attic is not whole", fuse, left, m.name)
+				}
+				found[number] = append(found[number], mail.Ref{})
+			}
+			if len(found[1]) == 0 || len(found[2]) == 0 {
+				t.Errorf("power cut at operation %d, survival %d: a message is lost", fuse, left)
+			}
+			if err == nil {
+				continue
+			}
+			if _, err := p.s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: done[0].Key}, {Key: done[1].Key}}); err != nil {
+				t.Errorf("again after operation %d: %v", fuse, err)
+			}
+		}
+		if finished || t.Failed() {
+			return
+		}
+	}
+}
+
+// TestRootGoesAway: a disk that is unmounted, or mounted over another tree, after Hello is told: its mailboxes are not missing, and
+// no view of it counts (DESIGN.md section 4, rule 12).
+func TestRootGoesAway(t *testing.T) {
+	t.Parallel()
+	for _, there := range []string{"nothing", "an older tree", "the tree of another"} {
+		root := tree(t, "INBOX/cur/1.x:2,S", "Work/cur/2.x:2,S")
+		s := open(t, Config{Path: root})
+		if err := s.SetRoot(t.Context(), "mine", 1); err != nil {
+			t.Fatal(err)
+		}
+		listBoxes(t, s)
+		if err := os.Rename(root, root+".away"); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.MkdirAll(filepath.Join(root, "INBOX/cur"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		switch there {
+		case "nothing":
+			_ = os.RemoveAll(filepath.Join(root, "INBOX"))
+		case "the tree of another":
+			if err := open(t, Config{Path: root}).SetRoot(t.Context(), "another", 1); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if list, err := s.Boxes(t.Context()); !errors.Is(err, store.ErrSetup) || mail.HintOf(err) == "" {
+			t.Errorf("%s: list %v, %v", there, list, err)
+		}
+	}
+}
+
+// TestAtticClock: what is removed while the clock is behind (a machine that starts without one) is not old when it is set right.
+func TestAtticClock(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "INBOX/cur/2.x:2,S")
+	now := time.Unix(1_700_000_000, 0)
+	s := open(t, Config{Path: root, Now: func() time.Time { return now }})
+	del := func(key mail.Key) {
+		t.Helper()
+		if _, err := s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: key}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	prune := func() {
+		t.Helper()
+		if err := s.Prune(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	del("1.x")
+	prune()
+	right := now
+	now = time.Unix(1000, 0)
+	del("2.x")
+	now = right.Add(25 * time.Hour)
+	prune()
+	now = now.Add(25 * time.Hour)
+	prune()
+	if list := removed(t, s); len(list) != 2 {
+		t.Errorf("%d of 2 removed messages are in the attic", len(list))
+	}
+}
+
+// farApart is a file system on which each mailbox is on a disk of its own, and a mail reader sets a flag while a message is copied.
+type farApart struct {
+	osFS
+	from, to string
+}
+
+func (f farApart) Rename(from, to string) error {
+	if filepath.Dir(filepath.Dir(from)) != filepath.Dir(filepath.Dir(to)) {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: unix.EXDEV}
+	}
+	return f.osFS.Rename(from, to)
+}
+
+func (f farApart) Remove(path string) error {
+	if path == f.from {
+		_ = os.Rename(f.from, f.to)
+	}
+	return f.osFS.Remove(path)
+}
+
+// TestMoveFarWhileRead: a message that gets a flag while it is moved to another file system is there once, with the flag.
+func TestMoveFarWhileRead(t *testing.T) {
+	t.Parallel()
+	for _, to := range []string{"INBOX/cur/1.x:2,FS", "INBOX/cur/.gone"} {
+		root := tree(t, "INBOX/cur/1.x:2,S", "Work/cur/9.x:2,S")
+		s := open(t, Config{Path: root, FS: farApart{from: filepath.Join(root, "INBOX/cur/1.x:2,S"), to: filepath.Join(root, to)}})
+		tokens, err := s.Prepare(t.Context(), "Work", make([]mail.Entry, 1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		in := []mail.Intent{{Kind: mail.IntentMove, From: mail.Ref{Box: "INBOX", Key: "1.x"}, Box: "Work", Token: tokens[0]}}
+		done, err := s.Move(t.Context(), "INBOX", in, false)
+		here, there := entries(t, s, "INBOX"), entries(t, s, "Work")
+		if moved := to != "INBOX/cur/.gone"; err != nil || (done[0].Key != "") != moved || len(here) != 0 || (len(there) == 2) != moved {
+			t.Errorf("%s: %v, %v, INBOX %v, Work %v", to, done, err, here, there)
+		} else if moved && there["1.x"].System != mail.Seen|mail.Flagged {
+			t.Errorf("flags %v", there["1.x"])
+		}
+	}
+}
