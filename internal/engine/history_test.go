@@ -77,6 +77,31 @@ func (h *history) move() {
 
 func (h *history) crash() { h.crashAt(rapid.IntRange(0, 40).Draw(h.rt, "crash")) }
 
+// powerCut undoes what users did in Maildirs and nobody synced. Mail that was delivered there and copied nowhere yet is gone
+// with it, and no fault of a sync; what was removed may be back.
+func (h *history) powerCut() {
+	before := [2]map[mail.Hash]bool{h.digests(mail.Local), h.digests(mail.Remote)}
+	for _, s := range h.stores {
+		s.PowerCut()
+	}
+	for _, side := range mail.Sides {
+		now := h.digests(side)
+		for id := range before[side] {
+			if !now[id] && !before[side.Other()][id] {
+				h.deleted[id] = true
+			}
+		}
+	}
+}
+
+func (h *history) digests(side mail.Side) map[mail.Hash]bool {
+	ids := map[mail.Hash]bool{}
+	for _, m := range h.stores[side].Dump() {
+		ids[m.Ident.Digest] = true
+	}
+	return ids
+}
+
 // check says what is wrong: both sides must be equal, nothing that no user deleted may be missing, and nothing may be there
 // twice that was not moved on both sides.
 func (h *history) check() {
@@ -162,7 +187,7 @@ func TestHistoriesWithLosses(t *testing.T) {
 				steps := map[string]func(*rapid.T){}
 				for name, step := range map[string]func(){
 					"deliver": h.deliver, "remove": h.remove, "flag": h.flag, "move": h.move, "crash": h.crash,
-					"lose state": h.newState,
+					"lose state": h.newState, "power cut": h.powerCut,
 					"new epoch": func() {
 						side := mail.Side(rapid.IntRange(0, 1).Draw(h.rt, "side"))
 						if box := rapid.SampledFrom(historyBoxes).Draw(h.rt, "box"); kind[side].Kind == memstore.IMAP && h.stores[side].HasBox(box) {

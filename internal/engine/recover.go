@@ -3,9 +3,11 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/state"
+	"mailtwin/internal/store"
 )
 
 // lateFor is how long a repeated effect may still turn up a second time, in seconds.
@@ -97,9 +99,13 @@ func (r *run) settleSide(ctx context.Context, side mail.Side, intents []mail.Int
 			return err
 		}
 	}
+	lost, err := r.lostSources(ctx, side.Other(), intents, found)
+	if err != nil {
+		return err
+	}
 	return r.update(ctx, true, func(tx *state.Tx) error {
 		for i, in := range intents {
-			if err := r.closeIntent(ctx, tx, in, found[i], idents); err != nil {
+			if err := r.closeIntent(ctx, tx, in, found[i], idents, lost[in.From]); err != nil {
 				return err
 			}
 		}
@@ -107,9 +113,41 @@ func (r *run) settleSide(ctx context.Context, side mail.Side, intents []mail.Int
 	})
 }
 
+// lostSources tells which sources of what landed are not there any more, and makes the others durable (rule 1). No row knew yet
+// that both sides had the message, so its absence is not a deletion: the power may have failed before a mail reader's file
+// was on disk.
+func (r *run) lostSources(ctx context.Context, from mail.Side, intents []mail.Intent, found []mail.Done) (map[mail.Ref]bool, error) {
+	s, ok := r.stores[from].(store.Securer)
+	if !ok {
+		return nil, nil
+	}
+	lost, keys := map[mail.Ref]bool{}, map[mail.Box][]mail.Key{}
+	for i, in := range intents {
+		if in.Kind == mail.IntentPut && found[i].Key != "" && !lost[in.From] {
+			lost[in.From] = true
+			keys[in.From.Box] = append(keys[in.From.Box], in.From.Key)
+		}
+	}
+	for box, list := range keys {
+		slices.Sort(list)
+		err := r.stores[from].Identify(ctx, box, list, false, func(k mail.Key, _ mail.Ident) error {
+			delete(lost, mail.Ref{Box: box, Key: k})
+			return nil
+		})
+		if err == nil {
+			list = slices.DeleteFunc(list, func(k mail.Key) bool { return lost[mail.Ref{Box: box, Key: k}] })
+			err = s.Secure(ctx, box, list)
+		}
+		if err != nil && !isGone(err) {
+			return nil, fmt.Errorf("look for messages of %q on the %s side: %w", box, from, err)
+		}
+	}
+	return lost, nil
+}
+
 // closeIntent commits one settled intent. Moves are not committed here: their outcome is seen by the views on both sides
 // and paired by content.
-func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d mail.Done, idents map[mail.Ref]mail.Ident) error {
+func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d mail.Done, idents map[mail.Ref]mail.Ident, lost bool) error {
 	if in.Kind != mail.IntentPut {
 		return tx.DropIntent(in.ID)
 	}
@@ -140,6 +178,9 @@ func (r *run) closeIntent(ctx context.Context, tx *state.Tx, in mail.Intent, d m
 		}
 	}
 	p.Keys[in.Side], p.Keys[from] = d.Key, in.From.Key
+	if lost {
+		p.Keys[from], p.Left = "", mail.LeftRenumbered
+	}
 	// No flags are agreed on: merging keeps all that either side has.
 	if err := tx.PutPair(&p); err != nil {
 		return err

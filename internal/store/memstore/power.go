@@ -41,6 +41,12 @@ func (s *Store) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error
 			for _, k := range keys {
 				delete(s.unsafe, mail.Ref{Box: s.fold(box), Key: k})
 			}
+			b := s.boxes[s.fold(box)]
+			for r := range s.unsafe { // names that are gone
+				if r.Box == s.fold(box) && b != nil && b.msgs[r.Key] == nil {
+					delete(s.unsafe, r)
+				}
+			}
 			return nil
 		})
 	}
