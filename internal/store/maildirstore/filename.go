@@ -55,7 +55,7 @@ func flagsOf(letters string, words []string) mail.Flags {
 		case c == 'P':
 			keywords = append(keywords, forwarded)
 		case c >= 'a' && c <= 'z':
-			if n := int(c - 'a'); n < len(words) && words[n] != "" {
+			if n := int(c - 'a'); n < len(words) && isWord(words[n]) {
 				keywords = append(keywords, words[n])
 			}
 		default:
@@ -108,7 +108,7 @@ func foreign(letters string) string {
 
 func known(c byte, words []string) bool {
 	if c >= 'a' && c <= 'z' {
-		return int(c-'a') < len(words) && words[c-'a'] != ""
+		return int(c-'a') < len(words) && isWord(words[c-'a'])
 	}
 	return strings.IndexByte("DFPRST", c) >= 0
 }

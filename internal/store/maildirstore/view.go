@@ -145,7 +145,7 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 	s.mu.Unlock()
 	head := mail.Head{
 		Box: name, Epoch: epoch, Total: len(files),
-		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: len(words) < maxKeywords},
+		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: freeLetters(words) > 0},
 		End:      func() (mail.Mark, error) { return got.proven, nil },
 	}
 	all := func(yield func(mail.Entry, error) bool) {
