@@ -365,6 +365,19 @@ func TestLateArrival(t *testing.T) {
 	}
 }
 
+// TestSettledLacks: a message that is found again lacks what the mailbox cannot hold, else the next view shows these flags as removed,
+// and they are removed on the other side (DESIGN.md section 4, rule 11).
+func TestSettledLacks(t *testing.T) {
+	t.Parallel()
+	found := `S- "* 1 FETCH (UID 12 RFC822.SIZE 30 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <a@b>\r\n\r\n)\r\n"` + "\n"
+	s := scripted(t, "", opened("t2", 7, 13, 1, `S: * OK [PERMANENTFLAGS (\Seen)] some`)+"C~ t3 UID FETCH 12:4294967295 .*\n"+found+"S: t3 OK\n", nil)
+	e := mail.Entry{Flags: mail.Flags{System: mail.Seen | mail.Flagged, Keywords: "work"}, Ident: mail.Ident{MessageID: mail.HashMessageID("<a@b>"), Size: 30}}
+	done, err := s.Settle(t.Context(), []mail.Intent{{Box: "B", Token: token(7, 12), Entry: e}}, nil)
+	if want := (mail.Flags{System: mail.Flagged, Keywords: "work"}); err != nil || done[0].Key == "" || !done[0].Lacks.Equal(want) {
+		t.Errorf("%v, %v", done, err)
+	}
+}
+
 // TestWildcardsInNames: wildcards in names must not bring other mailboxes into play.
 func TestWildcardsInNames(t *testing.T) {
 	t.Parallel()

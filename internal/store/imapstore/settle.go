@@ -66,7 +66,10 @@ func (s *Store) settleIn(ctx context.Context, box mail.Box, intents []mail.Inten
 		if len(open) == 0 || low >= c.sel.UIDNext && c.sel.UIDNext != 0 {
 			return nil
 		}
-		l := &looker{c: c, box: box, taken: taken}
+		l := &looker{c: c, box: box, taken: taken, holds: mail.AnyFlags}
+		if st, ok := s.holds(box); ok {
+			l.holds = st
+		}
 		if err := l.look(ctx, low); err != nil {
 			return err
 		}
@@ -85,6 +88,7 @@ type looker struct {
 	c     *conn
 	box   mail.Box
 	taken func(mail.Ref) bool
+	holds mail.Storable
 	found []*candidate
 }
 
@@ -136,7 +140,8 @@ func (l *looker) match(ctx context.Context, intents []mail.Intent, group []int, 
 			continue
 		}
 		l.found[at].used = true
-		done[i] = mail.Done{Box: l.box, Key: mail.UIDKey(l.found[at].uid)}
+		_, lacks := flagNames(l.holds, intents[i].Entry.Flags)
+		done[i] = mail.Done{Box: l.box, Key: mail.UIDKey(l.found[at].uid), Lacks: lacks}
 	}
 	return open, nil
 }

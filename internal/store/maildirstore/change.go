@@ -60,6 +60,9 @@ func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, word
 			changed.add(filepath.Dir(path)) // an earlier attempt may have ended before its sync
 			return nil
 		}
+		if err := finder.single(path, at); err != nil {
+			return err
+		}
 		name = unique + string(s.c.InfoSep) + "2," + want
 		dir := filepath.Join(finder.b.dir, "cur")
 		changed.add(dir)
@@ -130,6 +133,9 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 		var ok bool
 		ok, err = finder.with(ctx, e.Key, func(path string, at file) error {
 			changed.add(filepath.Dir(path))
+			if err := finder.single(path, at); err != nil {
+				return err
+			}
 			return s.stow(attic, path, at)
 		})
 		if err != nil {

@@ -249,3 +249,89 @@ func TestMoveFarWhileRead(t *testing.T) {
 		}
 	}
 }
+
+// TestRenamedByLink: a rename by link and unlink that stopped in between left two names of one file. It is one message, under its
+// key, and an effect leaves one name.
+func TestRenamedByLink(t *testing.T) {
+	t.Parallel()
+	for name, act := range map[string]func(s *Store) error{
+		"flags": func(s *Store) error {
+			_, err := s.SetFlags(t.Context(), "INBOX", []mail.Key{"1.x"}, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.AllSystem &^ mail.Flagged})
+			return err
+		},
+		"delete": func(s *Store) error {
+			_, err := s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: "1.x"}})
+			return err
+		},
+		"move": func(s *Store) error {
+			_, err := s.Move(t.Context(), "INBOX", []mail.Intent{{Kind: mail.IntentMove, From: mail.Ref{Box: "INBOX", Key: "1.x"}, Box: "Work", Token: "1.AAAAAAAAAAAA.mt"}}, false)
+			return err
+		},
+	} {
+		for _, link := range []string{"new/1.x", "cur/1.x:2,", "cur/1.x:2,F"} {
+			root := tree(t, "INBOX/cur/1.x:2,S", "Work/cur/2.x:2,S")
+			if err := os.Link(filepath.Join(root, "INBOX/cur/1.x:2,S"), filepath.Join(root, "INBOX", link)); err != nil {
+				t.Fatal(err)
+			}
+			young := open(t, Config{Path: root})
+			if _, err := young.SetFlags(t.Context(), "INBOX", []mail.Key{"1.x"}, mail.Flags{System: mail.Answered}, mail.Flags{}); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(readDir(t, root, "INBOX/new")) + len(readDir(t, root, "INBOX/cur")); n != 2 {
+				t.Errorf("%s: %d names are left while a mail reader may be about to remove one", link, n)
+			}
+			s := open(t, Config{Path: root, Now: func() time.Time { return time.Now().Add(2 * linkSettled) }})
+			if all := entries(t, s, "INBOX"); len(all) != 1 || all["1.x"].Empty() {
+				t.Fatalf("%s: shown %v", link, all)
+			}
+			if err := act(s); err != nil {
+				t.Fatal(name, link, err)
+			}
+			got, want := entries(t, s, "INBOX"), map[string]int{"flags": 1}[name]
+			if _, ok := got["1.x"]; len(got) != want || ok != (want == 1) || want == 1 && got["1.x"].System != mail.Flagged {
+				t.Errorf("%s, %s: INBOX has %v", name, link, got)
+			}
+			if got, want := len(entries(t, s, "Work"))+len(removed(t, s)), 2; name != "flags" && got != want {
+				t.Errorf("%s, %s: %d messages elsewhere, want %d", name, link, got, want)
+			}
+		}
+	}
+}
+
+func readDir(t *testing.T, parts ...string) []os.DirEntry {
+	t.Helper()
+	list, err := os.ReadDir(filepath.Join(parts...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+// moving is a file system on which a mail reader takes a message from new to cur after new was read.
+type moving struct {
+	osFS
+	root string
+}
+
+func (f moving) Each(path string, fn func(string, fs.FileMode) error) error {
+	err := f.osFS.Each(path, fn)
+	if filepath.Base(path) == "new" {
+		_ = os.Rename(filepath.Join(f.root, "INBOX/new/1.x"), filepath.Join(f.root, "INBOX/cur/1.x:2,S"))
+	}
+	return err
+}
+
+// TestSeenInNewAndCur: a message that is taken from new to cur between the reading of the two keeps its key.
+func TestSeenInNewAndCur(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/new/1.x")
+	s := open(t, Config{Path: root, FS: moving{root: root}})
+	b, err := s.box(t.Context(), "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, err := s.names(t.Context(), b, 0)
+	if err != nil || len(files) != 1 || files[0].key != "1.x" || !files[0].cur {
+		t.Errorf("%+v, %v", files, err)
+	}
+}

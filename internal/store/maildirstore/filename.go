@@ -14,6 +14,7 @@ type file struct {
 	key  mail.Key
 	name string // in the folder; "": gone since
 	cur  bool   // in cur, else in new
+	more bool   // the same file has other names, see finder.single
 }
 
 func (f *file) sub() string {
@@ -55,7 +56,7 @@ func flagsOf(letters string, words []string) mail.Flags {
 		case c == 'P':
 			keywords = append(keywords, forwarded)
 		case c >= 'a' && c <= 'z':
-			if n := int(c - 'a'); n < len(words) && words[n] != "" {
+			if n := int(c - 'a'); n < len(words) && isWord(words[n]) {
 				keywords = append(keywords, words[n])
 			}
 		default:
@@ -108,7 +109,7 @@ func foreign(letters string) string {
 
 func known(c byte, words []string) bool {
 	if c >= 'a' && c <= 'z' {
-		return int(c-'a') < len(words) && words[c-'a'] != ""
+		return int(c-'a') < len(words) && isWord(words[c-'a'])
 	}
 	return strings.IndexByte("DFPRST", c) >= 0
 }
@@ -117,43 +118,65 @@ func indexWord(words []string, w string) int {
 	return slices.IndexFunc(words, func(have string) bool { return strings.EqualFold(have, w) })
 }
 
-// assignKeys gives every file its key and sorts them. Where several files have one unique name, the key of each is that name
-// and its inode's number: that tells them apart whatever flags they get and whichever of them goes, so that none takes the
-// place of another. Names of one and the same file are told apart by the names.
-func assignKeys(files []file, sep byte, inode func(*file) uint64) {
+// assignKeys gives every file its key, sorts them and returns them. Where several files have one unique name, the key of each is that
+// name and its inode's number: that tells them apart whatever flags they get and whichever of them goes, so that none takes the
+// place of another. inode says false for a file that is gone since; it is left out: a mail reader renamed it, and both of its names
+// were seen. Several names of one and the same file are one message: a mail reader, or a run of ours, that renames by a link and an
+// unlink stopped, or is, between the two.
+func assignKeys(files []file, sep byte, inode func(*file) (uint64, bool)) []file {
 	for i := range files {
 		unique, _ := split(files[i].name, sep)
 		files[i].key = mail.Key(unique)
 	}
 	byKey := func(a, b file) int { return strings.Compare(string(a.key), string(b.key)) }
 	slices.SortFunc(files, byKey)
-	again := false
+	kept, again := 0, false
 	for i := 0; i < len(files); {
 		j := i + 1
 		for j < len(files) && files[j].key == files[i].key {
 			j++
 		}
-		if j > i+1 {
+		twins := files[i:j]
+		if len(twins) > 1 {
 			again = true
-			tellApart(files[i:j], inode)
+			twins = tellApart(twins, inode)
 		}
+		kept += copy(files[kept:], twins)
 		i = j
 	}
+	clear(files[kept:])
+	files = files[:kept]
 	if again {
 		slices.SortFunc(files, byKey)
 	}
+	return files
 }
 
-func tellApart(twins []file, inode func(*file) uint64) {
-	slices.SortFunc(twins, func(a, b file) int { return cmp.Or(strings.Compare(a.sub(), b.sub()), strings.Compare(a.name, b.name)) })
-	used := map[mail.Key]bool{}
-	for i := range twins {
-		f := &twins[i]
-		key := f.key + mail.Key("/"+strconv.FormatUint(inode(f), 36))
-		if used[key] {
-			key += mail.Key("/" + f.sub() + "/" + f.name)
+// tellApart gives files of one unique name their keys and returns those that are messages. Of the names of one file that in cur
+// comes first, and of those the one with most flags.
+func tellApart(twins []file, inode func(*file) (uint64, bool)) []file {
+	slices.SortFunc(twins, func(a, b file) int {
+		return cmp.Or(strings.Compare(a.sub(), b.sub()), cmp.Compare(len(b.name), len(a.name)), strings.Compare(a.name, b.name))
+	})
+	at := map[uint64]int{}
+	inodes := make([]uint64, 0, len(twins))
+	kept := twins[:0]
+	for _, f := range twins {
+		ino, ok := inode(&f)
+		if !ok {
+			continue
 		}
-		used[key] = true
-		f.key = key
+		if i, ok := at[ino]; ok {
+			kept[i].more = true
+			continue
+		}
+		at[ino] = len(kept)
+		kept, inodes = append(kept, f), append(inodes, ino)
 	}
+	if len(kept) > 1 {
+		for i := range kept {
+			kept[i].key += mail.Key("/" + strconv.FormatUint(inodes[i], 36))
+		}
+	}
+	return kept
 }

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"mailtwin/internal/mail"
 )
@@ -111,6 +112,45 @@ func (f *finder) with(ctx context.Context, key mail.Key, fn func(path string, at
 			return false, err
 		}
 	}
+}
+
+// linkSettled is how long ago a file got its last name at least if nobody is in the middle of renaming it.
+const linkSettled = time.Minute
+
+// single removes the other names of a message's file: an effect is on all of them, else the message would come back under one. The
+// file itself stays. It leaves a file alone that got a name a moment ago: who gave it is about to remove the other one.
+func (f *finder) single(path string, at file) error {
+	if !at.more {
+		return nil
+	}
+	this, err := f.s.fs.Stat(path, false)
+	if err != nil || f.s.c.Now().Sub(time.Unix(0, this.Ctime)) < linkSettled {
+		return err
+	}
+	unique, _ := split(at.name, f.s.c.InfoSep)
+	for _, sub := range []string{"new", "cur"} {
+		var others []string
+		dir := filepath.Join(f.b.dir, sub)
+		err := f.s.fs.Each(dir, func(name string, _ fs.FileMode) error {
+			if u, _ := split(name, f.s.c.InfoSep); u == unique && (name != at.name || sub != at.sub()) {
+				others = append(others, filepath.Join(dir, name))
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, other := range others {
+			st, err := f.s.fs.Stat(other, false)
+			if err == nil && st.Ino == this.Ino && st.Dev == this.Dev {
+				err = f.s.fs.Remove(other)
+			}
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 func (f *finder) path(at file) string { return filepath.Join(f.b.dir, at.sub(), at.name) }

@@ -121,6 +121,11 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 		dir, temp := filepath.Join(t.b.dir, at.sub()), filepath.Join(t.b.dir, "tmp", string(in.Token))
 		m.to.add(dir)
 		m.from.add(filepath.Dir(path))
+		if !m.keep {
+			if err := m.finder.single(path, at); err != nil {
+				return err
+			}
+		}
 		err := m.carry(path, filepath.Join(dir, unique+info), temp)
 		if errors.Is(err, fs.ErrExist) && unique != string(in.Token) { // by what is no message, or came just now
 			unique = string(in.Token)

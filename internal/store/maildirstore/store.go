@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -24,6 +25,9 @@ type Store struct {
 	c      Config
 	fs     FS
 	naming naming
+
+	learning sync.Mutex    // held while keywords get letters
+	lockWait time.Duration // how long another program's lock is waited for
 
 	mu        sync.Mutex
 	lastToken int64              // microseconds since 1970
@@ -65,7 +69,7 @@ func New(c Config) (*Store, error) {
 	case strings.IndexByte(":;!", c.InfoSep) < 0:
 		return nil, fmt.Errorf("open maildir %s: %w: unknown separator %q", c.Path, store.ErrSetup, c.InfoSep)
 	}
-	s := &Store{c: c, fs: c.FS, boxes: map[mail.Box]*box{}, durable: map[string]bool{}}
+	s := &Store{c: c, fs: c.FS, lockWait: lockWait, boxes: map[mail.Box]*box{}, durable: map[string]bool{}}
 	s.naming = naming{layout: c.Layout, mutf7: c.Names == "mutf7", inbox: c.Inbox}
 	return s, nil
 }

@@ -118,14 +118,15 @@ func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error)
 			return nil, err
 		}
 	}
-	assignKeys(files, s.c.InfoSep, func(f *file) uint64 {
+	var failed error
+	files = assignKeys(files, s.c.InfoSep, func(f *file) (uint64, bool) {
 		st, err := s.fs.Stat(filepath.Join(b.dir, f.sub(), f.name), false)
-		if err != nil {
-			return 0 // gone since
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			failed = err
 		}
-		return st.Ino
+		return st.Ino, err == nil
 	})
-	return files, nil
+	return files, failed
 }
 
 // View implements store.Store. It is always whole: a Maildir keeps no history.
@@ -145,7 +146,7 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 	s.mu.Unlock()
 	head := mail.Head{
 		Box: name, Epoch: epoch, Total: len(files),
-		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: len(words) < maxKeywords},
+		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: freeLetters(words) > 0},
 		End:      func() (mail.Mark, error) { return got.proven, nil },
 	}
 	all := func(yield func(mail.Entry, error) bool) {
