@@ -210,7 +210,9 @@ func testRace(t *testing.T, remote memstore.Options, to mail.Box) {
 	w.equal(25)
 }
 
+// TestRaceMarks guards rule 8 of DESIGN.md section 4.
 func TestRaceMarks(t *testing.T) { testRace(t, memstore.Options{Kind: memstore.IMAP}, "Archive") }
+
 func TestRaceNoMarks(t *testing.T) {
 	testRace(t, memstore.Options{Kind: memstore.IMAP, NoMarks: true}, "Archive")
 }

@@ -162,6 +162,7 @@ func TestScenarios(t *testing.T) {
 
 // TestCrashLoop stops a sync before and after every single effect and every commit, and syncs again: the result must be that of
 // the undisturbed sync.
+// It guards rule 2 of DESIGN.md section 4.
 func TestCrashLoop(t *testing.T) {
 	t.Parallel()
 	eachScenario(t, func(t *testing.T, s scenario, kind [2]memstore.Options) {

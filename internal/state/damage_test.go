@@ -12,6 +12,7 @@ import (
 
 // TestPairsAreWhole: whatever byte of the file is damaged, indexes and inner pages too, reading the pairs of a side gives an error
 // that names the cure, or all of them as they were written. Less would make arrivals of known messages.
+// It guards rule 3 of DESIGN.md section 4.
 func TestPairsAreWhole(t *testing.T) {
 	t.Parallel()
 	const count = 60

@@ -419,6 +419,7 @@ func TestNewerIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestLock guards rule 4 of DESIGN.md section 4.
 func TestLock(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "x", "state.db")

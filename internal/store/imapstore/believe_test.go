@@ -11,6 +11,7 @@ import (
 	"mailtwin/internal/store"
 )
 
+// TestAppendUIDIsNotBelievedBlindly guards rule 7 of DESIGN.md section 4.
 func TestAppendUIDIsNotBelievedBlindly(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string][]uint32{
@@ -42,6 +43,7 @@ func TestAppendUIDIsNotBelievedBlindly(t *testing.T) {
 	}
 }
 
+// TestCopyUIDIsNotBelievedBlindly guards rule 7 of DESIGN.md section 4.
 func TestCopyUIDIsNotBelievedBlindly(t *testing.T) {
 	t.Parallel()
 	for code, want := range map[string][]uint32{

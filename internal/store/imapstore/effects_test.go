@@ -110,6 +110,7 @@ func TestExpungeThatDidNot(t *testing.T) {
 }
 
 // TestDeleteWithoutUIDPLUS: messages are only marked, unless plain EXPUNGE is permitted and would remove no other.
+// It guards rule 11 of DESIGN.md section 4.
 func TestDeleteWithoutUIDPLUS(t *testing.T) {
 	t.Parallel()
 	marks := opened("t2", 7, 12, 3) + `

@@ -173,6 +173,7 @@ func eachCut(t *testing.T, layout string, noSync bool, setup func(*powerRun), ac
 }
 
 // TestPowerPut: a message is there whole or not at all, what Put reported is there, and Settle finds just what is there.
+// It guards rule 5 of DESIGN.md section 4.
 func TestPowerPut(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

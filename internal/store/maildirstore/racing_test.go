@@ -42,6 +42,7 @@ func renameAll(t *testing.T, root string, paths []string, stop <-chan struct{}) 
 
 // TestRacingReader: while a mail reader renames messages, no view that proves its mark lacks one, none shows one twice, and
 // every message can be read.
+// It guards rule 8 of DESIGN.md section 4.
 func TestRacingReader(t *testing.T) {
 	t.Parallel()
 	const count = 400
@@ -241,6 +242,7 @@ func TestAtticElsewhere(t *testing.T) {
 }
 
 // TestRenameOver: neither way of renaming overwrites.
+// It guards rule 15 of DESIGN.md section 4.
 func TestRenameOver(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
