@@ -119,7 +119,7 @@ func (c *Client) dispatchNumbered() error {
 		return c.readFetch(0, n)
 	case bytes.EqualFold(word, []byte("EXISTS")):
 		if op := c.selecting(); op != nil {
-			op.val.Exists = n
+			op.val.Exists, op.val.HasExists = n, true
 			return nil
 		}
 		c.unsolicited(Unsolicited{Kind: UnsolicitedExists, Num: n})

@@ -88,6 +88,7 @@ type Selected struct {
 	UIDValidity, UIDNext  uint32
 	HighestModSeq         uint64 // 0: absent or NOMODSEQ
 	Exists                uint32
+	HasExists             bool     // the server said so, as it must
 	Flags, PermanentFlags []string // PermanentFlags nil: the server did not say, which means all; empty: none
 	ReadOnly              bool
 	MailboxID             string // RFC 8474

@@ -366,6 +366,36 @@ func TestLateArrival(t *testing.T) {
 	}
 }
 
+// TestSettleByDigest: of two messages with one Message-ID the one with the digest is it, and none if no digest fits (DESIGN.md section
+// 4, rule 6).
+func TestSettleByDigest(t *testing.T) {
+	t.Parallel()
+	const one, two = "Message-ID: <a@b>\r\n\r\none\r\n", "Message-ID: <a@b>\r\n\r\ntwo\r\n"
+	header := func(n, uid int) string {
+		return fmt.Sprintf("S- \"* %d FETCH (UID %d RFC822.SIZE 26 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\\r\\nMessage-ID: <a@b>\\r\\n\\r\\n)\\r\\n\"\n", n, uid)
+	}
+	body := func(n, uid int, text string) string {
+		return fmt.Sprintf("S- %q\n", fmt.Sprintf("* %d FETCH (UID %d BODY[] {%d}\r\n%s)\r\n", n, uid, len(text), text))
+	}
+	for text, want := range map[string]uint32{two: 13, "Message-ID: <a@b>\r\n\r\nsix\r\n": 0} {
+		look := func(tag int) string {
+			return opened(fmt.Sprintf("t%d", tag), 7, 14, 2) + fmt.Sprintf("C~ t%d UID FETCH 12:4294967295 .*\n", tag+1) + header(1, 12) + header(2, 13) +
+				fmt.Sprintf("S: t%d OK\nC~ t%d UID FETCH 12:13 .*\n", tag+1, tag+2) + body(1, 12, one) + body(2, 13, two) + fmt.Sprintf("S: t%d OK\n", tag+2)
+		}
+		script := look(2)
+		if want == 0 {
+			script += look(5)
+		}
+		d := mail.NewDigester()
+		_, _ = d.Write([]byte(text))
+		s := scripted(t, "", script, nil)
+		done, err := s.Settle(t.Context(), []mail.Intent{{Box: "B", Token: token(7, 12), Entry: mail.Entry{Ident: d.Ident()}}}, nil)
+		if err != nil || uids(done)[0] != want {
+			t.Errorf("%v, %v; want %d", uids(done), err, want)
+		}
+	}
+}
+
 // TestSettledLacks: a message that is found again lacks what the mailbox cannot hold, else the next view shows these flags as removed,
 // and they are removed on the other side (DESIGN.md section 4, rule 11).
 func TestSettledLacks(t *testing.T) {

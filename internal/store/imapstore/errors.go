@@ -24,6 +24,7 @@ const maxBackoff = 30 * time.Second
 var (
 	errNoHello  = errors.New("the store was not opened")
 	errNoEpoch  = errors.New("the server tells no UIDVALIDITY")
+	errNoCount  = errors.New("the server does not tell how many messages there are")
 	errNoUIDs   = errors.New("the server does not keep UIDs")
 	errPartial  = errors.New("the server shows only a part of the messages")
 	errReadOnly = fmt.Errorf("%w by configuration", store.ErrReadOnly)
@@ -37,7 +38,7 @@ func (o own) Unwrap() error { return o.error }
 // decided are the errors that need no further translation.
 var decided = []error{
 	store.ErrUnreachable, store.ErrLogin, store.ErrGone, store.ErrEpoch, store.ErrReadOnly, store.ErrNotEmpty,
-	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errClosed,
+	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errNoCount, errClosed,
 	errNoName, errPart, errLevels, errControl, errDelim, errExists, errInbox, errPartial,
 }
 

@@ -148,6 +148,16 @@ func TestUIDNextFellBack(t *testing.T) {
 	}
 }
 
+// TestNoExists: a mailbox of which the server does not say how many messages it has is not an empty one (DESIGN.md section 4,
+// rule 10).
+func TestNoExists(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "", "C: t2 SELECT \"B\"\nS: * OK [UIDVALIDITY 7] v\nS: * OK [UIDNEXT 12] n\nS: t2 OK", nil)
+	if got, _, _ := shown(t, s, ""); !strings.Contains(got, errNoCount.Error()) {
+		t.Error(got)
+	}
+}
+
 // TestBadMark: marks of nobody ask for nothing.
 func TestBadMark(t *testing.T) {
 	t.Parallel()

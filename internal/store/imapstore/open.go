@@ -34,6 +34,8 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 		return errNoEpoch
 	case sel.UIDNotSticky:
 		return errNoUIDs
+	case !sel.HasExists:
+		return errNoCount
 	}
 	if !c.condstor {
 		sel.HighestModSeq = 0

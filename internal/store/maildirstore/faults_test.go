@@ -1,7 +1,9 @@
 package maildirstore
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"math/rand/v2"
@@ -333,5 +335,106 @@ func TestSeenInNewAndCur(t *testing.T) {
 	files, err := s.names(t.Context(), b, 0)
 	if err != nil || len(files) != 1 || files[0].key != "1.x" || !files[0].cur {
 		t.Errorf("%+v, %v", files, err)
+	}
+}
+
+// badDisk is a file system that cannot make something durable.
+type badDisk struct {
+	osFS
+	file, dir, all bool
+}
+
+type badFile struct{ File }
+
+func (f badFile) Sync() error { return unix.EIO }
+
+type badSync struct{ Syncer }
+
+func (badSync) Sync() error { return unix.EIO }
+
+func (f badDisk) Create(path string) (File, error) {
+	file, err := f.osFS.Create(path)
+	if f.file && err == nil {
+		file = badFile{file}
+	}
+	return file, err
+}
+
+func (f badDisk) Open(path string) (File, error) {
+	file, err := f.osFS.Open(path)
+	if f.file && err == nil {
+		file = badFile{file}
+	}
+	return file, err
+}
+
+func (f badDisk) SyncDir(path string) error {
+	if f.dir {
+		return unix.EIO
+	}
+	return f.osFS.SyncDir(path)
+}
+
+func (f badDisk) SyncAll(path string) (Syncer, error) {
+	s, err := f.osFS.SyncAll(path)
+	if !f.all || err != nil {
+		return nil, errors.Join(err, errors.ErrUnsupported)
+	}
+	return badSync{s}, nil
+}
+
+// TestSyncFails: what cannot be made durable is an error, with no message delivered where its content is in doubt (DESIGN.md
+// section 4, rule 1).
+func TestSyncFails(t *testing.T) {
+	t.Parallel()
+	const count = syncAllFrom
+	for name, disk := range map[string]badDisk{"file": {file: true}, "folder": {dir: true}, "all": {all: true}} {
+		paths := []string{"Work/cur/0.x:2,S"}
+		var keys []mail.Key
+		for i := range count {
+			paths, keys = append(paths, fmt.Sprintf("INBOX/cur/%d.x:2,S", i)), append(keys, mail.Key(fmt.Sprintf("%d.x", i)))
+		}
+		root := tree(t, paths...)
+		s := open(t, Config{Path: root, FS: disk})
+		if _, err := disk.SyncAll(root); disk.all && err != nil {
+			t.Skip("no syncfs here")
+		}
+		fails := func(what string, err error, wanted bool) {
+			t.Helper()
+			if (err != nil) != wanted || err != nil && !errors.Is(err, unix.EIO) {
+				t.Errorf("%s cannot be synced: %s: %v", name, what, err)
+			}
+		}
+		tokens, err := s.Prepare(t.Context(), "Work", make([]mail.Entry, count))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var puts, moves []mail.Intent
+		for i, k := range keys {
+			puts = append(puts, mail.Intent{Box: "Work", Token: tokens[i]})
+			moves = append(moves, mail.Intent{Kind: mail.IntentMove, From: mail.Ref{Box: "INBOX", Key: k}, Box: "Work", Token: tokens[i]})
+		}
+		_, err = s.Put(t.Context(), "Work", puts, func(_ context.Context, each func(int, mail.Entry, mail.Body) error) error {
+			for i := range count {
+				if err := each(i, mail.Entry{}, mail.Body{Size: 3, Reader: strings.NewReader("x\r\n")}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		fails("put", err, true)
+		if n := len(entries(t, s, "Work")); n != 1 && !disk.dir {
+			t.Errorf("%s cannot be synced: %d messages were delivered", name, n-1)
+		}
+		fails("secure", s.Secure(t.Context(), "INBOX", keys), true)
+		_, err = s.SetFlags(t.Context(), "INBOX", keys[:1], mail.Flags{System: mail.Flagged}, mail.Flags{})
+		fails("flags", err, disk.dir)
+		fails("marker", s.SetRoot(t.Context(), "id", 1), disk.dir || disk.file)
+		_, err = s.Move(t.Context(), "INBOX", moves[:1], false)
+		fails("move", err, disk.dir)
+		_, err = s.Move(t.Context(), "INBOX", moves[1:2], true)
+		fails("copy", err, disk.dir || disk.file)
+		_, err = s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: keys[2]}})
+		fails("delete", err, disk.dir)
 	}
 }

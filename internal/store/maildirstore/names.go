@@ -63,12 +63,19 @@ func reserved(name string) bool {
 const hexDigits = "0123456789ABCDEF"
 
 // escape writes a component as a file name. What is written with %XX comes back the same; "%" itself is always escaped, and so
-// is what a file system that decomposes would not give back (not in NFC).
+// is what a file system that decomposes would not give back (not in NFC, perhaps because of what was escaped before it).
 func (n naming) escape(c string) string {
 	if n.mutf7 {
 		c = wire.EncodeUTF7(c)
 	}
-	plain := norm.NFC.IsNormalString(c)
+	if name := n.escapeBytes(c, true); norm.NFC.IsNormalString(c) && norm.NFC.IsNormalString(name) {
+		return name
+	}
+	return n.escapeBytes(c, false)
+}
+
+// escapeBytes escapes what must be, and all that is not ASCII unless plain.
+func (n naming) escapeBytes(c string, plain bool) string {
 	var b strings.Builder
 	for i := range len(c) {
 		ch := c[i]

@@ -124,7 +124,7 @@ func TestOddLinkOrder(t *testing.T) {
 func TestOddNFD(t *testing.T) {
 	t.Parallel()
 	for _, n := range namings {
-		for _, c := range []string{"Entwu\u0308rfe", "e\u0301", "\u212b", "\u1112\u1161\u11ab"} {
+		for _, c := range []string{"Entwu\u0308rfe", "e\u0301", "\u212b", "\u1112\u1161\u11ab", "\n\u0300", ".\u0301x", "a/\u0307", "a.\u0301"} {
 			box := mail.JoinBox([]string{c})
 			dir, err := n.dir(box)
 			if err != nil {

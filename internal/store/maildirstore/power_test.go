@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -413,6 +414,54 @@ func TestPowerFolders(t *testing.T) {
 			if found := p.whole(); len(found[1]) != 1 || found[1][0].Box != "New/Sub" {
 				t.Errorf("%s, %s: the message is at %v", layout, name, found[1])
 			}
+		}
+	}
+}
+
+// TestPowerSettle: what Settle reports of a run that was killed lasts, whenever that run was killed (DESIGN.md section 4, rules 1
+// and 5): the names that the run gave were not durable yet.
+func TestPowerSettle(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []mail.IntentKind{mail.IntentPut, mail.IntentMove} {
+		settled := 0
+		for fuse, finished := 1, false; !finished; fuse++ {
+			p := newPowerRun(t, Nested, true)
+			texts := []string{p.message(), p.message()}
+			intents := p.prepared("Work", texts)
+			if kind == mail.IntentMove {
+				done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
+				p.must(err)
+				for i := range intents {
+					intents[i].Kind, intents[i].From = kind, mail.Ref{Box: "INBOX", Key: done[i].Key}
+				}
+			}
+			p.f.fuse = fuse
+			var err error
+			if kind == mail.IntentMove {
+				_, err = p.s.Move(t.Context(), "INBOX", intents, false)
+			} else {
+				_, err = p.put("Work", intents, texts)
+			}
+			finished = err == nil
+			p.f.fuse, p.f.off = 0, false // killed; the system goes on
+			p.open()
+			done, err := p.s.Settle(t.Context(), intents, nil)
+			p.must(err)
+			p.f.cut(nothing, nil)
+			p.open()
+			found := p.whole()
+			for i, d := range done {
+				if d.Key == "" {
+					continue
+				}
+				settled++
+				if want := []mail.Ref{{Box: d.Box, Key: d.Key}}; !slices.Equal(found[i+1], want) {
+					t.Errorf("killed at operation %d: message %d was settled as %v, and is at %v", fuse, i, want, found[i+1])
+				}
+			}
+		}
+		if settled == 0 {
+			t.Error("nothing was settled")
 		}
 	}
 }
