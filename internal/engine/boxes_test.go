@@ -43,3 +43,37 @@ func TestMissingMailbox(t *testing.T) {
 		}
 	}
 }
+
+// TestArrivalInMissingMailbox is rule 14 too: a new message in a mailbox that the other side removed brings it back, with all that is
+// in it; so does one that is moved there.
+func TestArrivalInMissingMailbox(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"delivered", "moved"} {
+		for _, side := range mail.Sides {
+			t.Run(how+"/"+side.String(), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Kind: memstore.IMAP, Delta: true})
+				keys := w.fill(mail.Remote, "INBOX", 0, 2)
+				w.fill(mail.Remote, "Old", 10, 13)
+				w.sync()
+				w.sync()
+				w.stores[side].RemoveBox("Old")
+				w.sync()
+				other, want := side.Other(), 6
+				if how == "delivered" {
+					w.fill(other, "Old", 13, 14)
+				} else {
+					if other == mail.Local {
+						keys = w.keys(mail.Local, "INBOX")
+					}
+					w.stores[other].MoveUser("INBOX", keys[0], "Old")
+					want = 5
+				}
+				w.sync()
+				w.sync()
+				w.equal(want)
+				w.still()
+			})
+		}
+	}
+}

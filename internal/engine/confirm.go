@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
 	"mailtwin/internal/store"
 )
 
@@ -124,11 +125,17 @@ func (r *run) anyFailed() bool {
 	return false
 }
 
-// dropGone leaves disappearances to the next run.
+// dropGone leaves disappearances to the next run. Those of a mailbox that is missing as a whole and kept stay: nothing is deleted
+// for them, and what has moved out of it must be known before its arrival elsewhere is copied.
 func (r *run) dropGone(why string) {
 	r.dropped = true
 	for _, b := range r.order {
-		n := b.plan.DropGone(mail.Local) + b.plan.DropGone(mail.Remote)
+		n := 0
+		for _, side := range mail.Sides {
+			if !b.missing[side] || r.o.DeleteBoxes == plan.DeleteAllBoxes {
+				n += b.plan.DropGone(side)
+			}
+		}
 		if n > 0 {
 			b.open = true
 			r.note(b.name, "%d messages that are gone on one side wait for the next sync: %s", n, why)

@@ -27,6 +27,9 @@ func (r *run) createBox(ctx context.Context, b *boxRun) error {
 		if !r.createOn(b, side) {
 			continue
 		}
+		if err := r.forgetKeys(ctx, b, side); err != nil {
+			return err
+		}
 		if err := r.stores[side].CreateBox(ctx, b.name, b.now.Role); err != nil {
 			return fmt.Errorf("create it on the %s side: %w", side, err)
 		}

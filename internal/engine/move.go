@@ -207,14 +207,5 @@ func (r *run) dropFlagsOfUnmoved(b *boxRun, moves []plan.Move, done []mail.Done)
 			b.open, r.boxes[moves[i].To.Box].open = true, true
 		}
 	}
-	if len(stuck) == 0 {
-		return
-	}
-	kept := b.plan.Ops.Flags[:0]
-	for _, op := range b.plan.Ops.Flags {
-		if !stuck[op.Pair] {
-			kept = append(kept, op)
-		}
-	}
-	b.plan.Ops.Flags = kept
+	b.plan.DropFlags(stuck)
 }

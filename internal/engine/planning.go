@@ -22,6 +22,7 @@ func (r *run) plan(ctx context.Context) error {
 			return err
 		}
 	}
+	r.revive()
 	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes, Hints: r.suspect != ""}
 	for _, b := range r.order {
 		if b.err == nil {
@@ -45,6 +46,9 @@ func (r *run) planBoxes() ([]*plan.Box, map[mail.Box]*plan.Box) {
 
 // pairArrivals pairs what arrived on both sides of a mailbox by content, before anything is copied.
 func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
+	if b.exists == [2]bool{} {
+		return nil // half pairs of it are forgotten with it
+	}
 	for _, side := range mail.Sides {
 		if err := r.findTwins(ctx, b, side); err != nil {
 			return err
@@ -122,7 +126,7 @@ func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list [
 
 // findMoves pairs what arrived on a side with what disappeared there, over all mailboxes.
 func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, byName map[mail.Box]*plan.Box) error {
-	if r.anyFailed() || !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.HasGone(side) }) {
+	if !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.HasGone(side) }) {
 		return nil
 	}
 	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {

@@ -55,6 +55,7 @@ type boxRun struct {
 	status   [2]store.Status
 	exists   [2]bool
 	missing  [2]bool // both had it, this side has it no more
+	revived  [2]bool // it was missing and is to be created again
 	viewed   [2]bool
 	proven   [2]mail.Mark // by the views of this run
 	left     map[mail.Left]int

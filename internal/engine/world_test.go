@@ -20,6 +20,7 @@ type world struct {
 	db     *state.DB
 	o      Options
 	now    time.Time
+	wrap   func(mail.Side, store.Store) store.Store // what a sync sees instead of the stores, if set
 }
 
 var errCrash = errors.New("crash")
@@ -49,7 +50,12 @@ func (w *world) newState() {
 func (w *world) options() Options {
 	o := w.o
 	o.Account, o.State, o.Workers = "test", w.db, 1
-	o.Stores = [2]store.Store{w.stores[0], w.stores[1]}
+	for side, s := range w.stores {
+		o.Stores[side] = s
+		if w.wrap != nil {
+			o.Stores[side] = w.wrap(mail.Side(side), s)
+		}
+	}
 	o.Now = func() time.Time { return w.now }
 	n := 0
 	o.NewID = func() string { n++; return fmt.Sprintf("root-%d-%d", w.now.Unix(), n) }

@@ -46,6 +46,8 @@ type Box struct {
 	Arrived [2][]*Arrival
 	Missing [2]bool // the mailbox does not exist on this side, though both had it
 
+	hasMoveTo bool // a message was moved here
+
 	Ops  Ops
 	Held []Delete // what HoldBack took out
 }

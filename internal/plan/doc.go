@@ -37,5 +37,6 @@
 //
 //	B1  its messages appear elsewhere on that side    moves
 //	B2  policy "all"                                  as P4, then remove the mailbox
-//	B3  else                                          nothing of it is touched; removed once empty, see Boxes
+//	B3  something arrived in it on the other side     it is created again, with all its messages, once no more moves out of it are found
+//	B4  else                                          nothing of it is touched; removed once empty, see Boxes
 package plan

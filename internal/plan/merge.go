@@ -109,6 +109,7 @@ func (b *Box) mergeFlags(pair *mail.Pair, now [2]mail.Flags) mail.Flags {
 func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
 	for _, m := range moves {
 		from := boxes[m.Pair.Box]
+		boxes[m.To.Box].hasMoveTo = true
 		from.Ops.Move[m.On] = append(from.Ops.Move[m.On], m)
 		now := m.News.Flags
 		now[m.On.Other()] = Effective(m.Pair, m.On.Other(), m.To.Entry.Flags)
@@ -124,7 +125,7 @@ func (b *Box) Merge(p Policy) {
 	}
 	for _, side := range mail.Sides {
 		if b.Missing[side.Other()] {
-			continue // B2, B3: there is no mailbox to copy to
+			continue // B2, B4: there is no mailbox to copy to
 		}
 		for _, a := range b.Candidates(side) { // A3, H3
 			if a.waits {
@@ -185,7 +186,7 @@ func (b *Box) mergeGone(n *News, p Policy) {
 		side = mail.Remote
 	}
 	if b.Missing[side.Other()] && p.DeleteBoxes != DeleteAllBoxes {
-		return // B3
+		return // B4
 	}
 	if on := expungeOn(p.Expunge); on[side.Other()] && !on[side] && n.Pair.Flags.System&mail.Deleted != 0 {
 		b.Ops.Leave = append(b.Ops.Leave, Leave{side, n.Pair}) // expunged, and stopped before the commit (P7)

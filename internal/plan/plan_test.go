@@ -212,6 +212,12 @@ func TestCases(t *testing.T) {
 			b.Missing[one] = true
 			b.Add(one, Change{Pair: pair(), Gone: true})
 			b.Add(one.Other(), Change{Now: mail.Entry{Key: "n"}})
+			b.Revive(one)
+		}, "copy one; copy one", 0},
+		{"B4", func(b *Box, one mail.Side) {
+			b.Missing[one] = true
+			b.Add(one, Change{Pair: pair(), Gone: true})
+			b.Revive(one)
 		}, "", 0},
 	}
 	for _, test := range tests {
