@@ -26,6 +26,7 @@ type Pair struct {
 	Lacks    [2]Flags // flags in Flags that this side cannot hold: their absence there is no change
 	Ident    Ident    // Digest is that of the copy that was read
 	Stamp    uint64   // of the local file, see Entry
+	Allowed  bool     // the user let its deletion through, so the guard does not count it
 	Verified bool     // both copies are known to have the digest; else a digest comes before a deletion that rests on the pair
 	Left     Left     // why a key is missing, or what else is to be reported
 }

@@ -29,13 +29,13 @@ func Check(l Limits, boxes []*Box, known map[mail.Box]int, suspect string) []Hel
 	}
 	for _, b := range boxes {
 		for _, side := range mail.Sides {
-			n, of := b.deletes(side), known[b.Name]
+			n, of := b.deletes(side, suspect != ""), known[b.Name]
 			if n == 0 {
 				continue
 			}
 			totals[side] += n
 			if why := l.box(n, of, suspect); why != "" {
-				held = append(held, Held{Box: b.Name, Side: side, Count: n, Of: of, Why: why})
+				held = append(held, Held{Box: b.Name, Side: side, Count: n, Of: of, Why: why, Suspect: suspect != ""})
 			}
 		}
 	}
@@ -73,10 +73,11 @@ func (l Limits) account(n, of int) string {
 	return ""
 }
 
-func (b *Box) deletes(side mail.Side) int {
+// deletes counts the deletions on side; without all, not those that the user let through when they were made (duplicates).
+func (b *Box) deletes(side mail.Side, all bool) int {
 	n := 0
 	for _, d := range b.Ops.Delete {
-		if d.On[side] {
+		if d.On[side] && (all || !d.Pair.Allowed) {
 			n++
 		}
 	}
@@ -87,7 +88,9 @@ func (b *Box) deletes(side mail.Side) int {
 func (b *Box) HoldBack(held []Held) bool {
 	before := len(b.Ops.Delete)
 	b.Ops.Delete = slices.DeleteFunc(b.Ops.Delete, func(d Delete) bool {
-		is := slices.ContainsFunc(held, func(h Held) bool { return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) })
+		is := slices.ContainsFunc(held, func(h Held) bool {
+			return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) && (!d.Pair.Allowed || h.Suspect)
+		})
 		if is {
 			b.Held = append(b.Held, d)
 		}

@@ -17,6 +17,8 @@ type Held struct {
 	Count int
 	Of    int
 	Why   string // "all 40 messages of the mailbox", for people
+	// Suspect: no deletion can be trusted at present, also none that was let through before.
+	Suspect bool
 }
 
 // DeleteBoxes says what it means when a mailbox is missing on one side that both had.

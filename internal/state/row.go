@@ -14,6 +14,7 @@ import (
 // Bits of pair.flags. Small numbers take little room in SQLite, so what is rare has the high bits.
 const (
 	verifiedBit = 1 << 5
+	allowedBit  = 1 << 6
 	localLacks  = 8
 	remoteLacks = 16
 )
@@ -63,6 +64,9 @@ func rowOf(p *mail.Pair, mailbox int64) pairRow {
 	if p.Verified {
 		r.flags |= verifiedBit
 	}
+	if p.Allowed {
+		r.flags |= allowedBit
+	}
 	if p.Flags.Keywords != "" || p.Lacks[0].Keywords != "" || p.Lacks[1].Keywords != "" {
 		r.keywords = p.Flags.Keywords + "\n" + p.Lacks[0].Keywords + "\n" + p.Lacks[1].Keywords
 	}
@@ -85,6 +89,7 @@ func (r *pairRow) pair(box mail.Box) (mail.Pair, error) {
 		Ident:    mail.Ident{Size: r.size, Date: r.date, Stable: r.stable},
 		Stamp:    uint64(r.stamp), //nolint:gosec // all 64 bits come back
 		Verified: r.flags&verifiedBit != 0,
+		Allowed:  r.flags&allowedBit != 0,
 	}
 	if r.keywords != "" {
 		words := strings.Split(r.keywords, "\n")

@@ -30,7 +30,7 @@ CREATE TABLE pair (
 	mailbox INTEGER NOT NULL,
 	local BLOB,                 -- keys; NULL: none
 	remote BLOB,
-	flags INTEGER NOT NULL,     -- agreed system flags; bit 5: verified; << 8: local lacks; << 16: remote lacks
+	flags INTEGER NOT NULL,     -- agreed system flags; bit 5: verified; bit 6: deletion allowed; << 8: local lacks; << 16: remote lacks
 	keywords TEXT,              -- agreed, local lacks, remote lacks, separated by line feeds; NULL: no keywords
 	digest BLOB,
 	message_id BLOB,            -- hash
@@ -57,5 +57,15 @@ CREATE TABLE intent (
 	value TEXT NOT NULL,        -- JSON
 	crc INTEGER NOT NULL
 ) STRICT;
+`, `
+-- What mailtwin dedupe read of the messages, so that it need not read them again. Losing it costs time only.
+CREATE TABLE digest (
+	mailbox TEXT NOT NULL,
+	kind TEXT NOT NULL,         -- what the digests are of
+	part INTEGER NOT NULL,
+	value BLOB NOT NULL,
+	crc INTEGER NOT NULL,
+	PRIMARY KEY (mailbox, kind, part)
+) STRICT, WITHOUT ROWID;
 `,
 }
