@@ -15,6 +15,7 @@ type target struct {
 	only  []mail.Box // not empty: these mailboxes alone
 	given string     // how the user named it on the command line, for hints
 	adHoc bool       // not from a configuration
+	path  string     // not "": a Maildir without an account, and nothing else of it is set but the name
 }
 
 // targets finds the accounts that a command line names: NAME, NAME/MAILBOX, two addresses, or nothing for all.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,10 +31,11 @@ type undoOptions struct {
 func newUndo(a *app) *cobra.Command {
 	var o undoOptions
 	c := &cobra.Command{
-		Use:   "undo [ACCOUNT[/MAILBOX] [ID...]] | undo ADDRESS ADDRESS [ID...]",
-		Short: "Bring back what a sync removed",
-		Long: `List what a sync removed from a Maildir because it was deleted on the other side, newest first: id, when it was
-removed, mailbox, date, sender and subject. Listing changes nothing.
+		Use:   "undo [ACCOUNT[/MAILBOX]|PATH [ID...]] | undo ADDRESS ADDRESS [ID...]",
+		Short: "Bring back what a sync or dedupe removed",
+		Long: `List what a sync removed from a Maildir because it was deleted on the other side, and what mailtwin dedupe removed,
+newest first: id, when it was removed, mailbox, date, sender and subject. Listing changes nothing. PATH is a Maildir
+without an account, for dedupe alone.
 
 With ids, or --restore for all that is listed, messages are brought back into the mailbox that they were in, with
 their flags and dates; a mailbox that is gone is made again. The next sync copies them to the other side as new
@@ -76,7 +78,10 @@ func runUndo(ctx context.Context, a *app, o undoOptions) error {
 	if o.after, err = sinceWhen(o.since, a.now()); err != nil {
 		return a.failEarly(ctx, o.style, err)
 	}
-	targets, err := a.targets(names)
+	targets, err := a.dedupeTargets(names)
+	if len(names) == 0 || len(names) > 1 {
+		targets, err = a.targets(names)
+	}
 	if err != nil {
 		return a.failEarly(ctx, o.style, err)
 	}
@@ -118,13 +123,17 @@ func sinceWhen(s string, now time.Time) (time.Time, error) {
 func (a *app) undoOne(ctx context.Context, t *target, u *ui.UI, o undoOptions) exitCode {
 	restore := o.restore || len(o.ids) > 0
 	if restore {
-		lock, err := state.Acquire(a.statePath(t.Name))
+		path := a.statePath(t.Name)
+		if t.path != "" {
+			path = filepath.Join(a.bareFolder(t.path), "run")
+		}
+		lock, err := state.Acquire(path)
 		if err != nil {
 			return a.fail(ctx, u, "undo", t, err)
 		}
 		defer func() { _ = lock.Release() }() // it ends with the process at the latest
 	}
-	found, err := openAttics(ctx, t, !restore)
+	found, err := a.openAttics(ctx, t, !restore)
 	if err == nil {
 		err = found.list(ctx, t, o)
 	}
@@ -154,8 +163,13 @@ type attics struct {
 	messages []ui.Removed             // of all stores together
 }
 
-func openAttics(ctx context.Context, t *target, readOnly bool) (*attics, error) {
+func (a *app) openAttics(ctx context.Context, t *target, readOnly bool) (*attics, error) {
 	f := &attics{}
+	if t.path != "" {
+		st, err := a.bareStore(t.path, readOnly)
+		f.stores, f.sides = []*maildirstore.Store{st}, []mail.Side{mail.Local}
+		return f, err
+	}
 	for _, side := range mail.Sides {
 		c := t.Stores[side].Maildir
 		if c == nil {
