@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -59,6 +60,9 @@ type remover struct {
 // Remove removes the copies of all groups, see the package comment. What it could not do is in the result; an error means that
 // it stopped, and a later run goes on.
 func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	r := &remover{o: o, f: &finder{o: o.Options, t: found.Table, dirs: make([][2]*os.File, len(o.Folders))}, boxes: make([]*maildirstore.Doubles, len(o.Folders))}
 	defer r.f.close()
 	for i := range o.Folders {
