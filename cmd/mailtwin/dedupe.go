@@ -39,7 +39,7 @@ removed there the next sync removes on the server too, through the usual checks;
 What is a duplicate (--by):
   content     the same Message-ID, the same body but for line ends, and the same header but for the fields below.
               Messages without Message-ID are compared alike; those that have no body either are left alone
-  exact       the same bytes
+  exact       the same bytes; messages without Message-ID and body are left alone here too
   message-id  the same Message-ID, whatever else. This can take different messages for one: a copy by a mailing list
               with a footer, or drafts. It says in what they differ; look at that before --delete
 
@@ -152,7 +152,7 @@ func (a *app) dedupeOne(ctx context.Context, t *target, u *ui.UI, progress *ui.P
 	options.Fresh = o.remove
 	found, err := sift.Find(ctx, options)
 	if err == nil && !o.remove && found.Groups.Len() > 0 {
-		if found, err = a.showDoubles(ctx, t, u, options, found, o); err != nil {
+		if found, err = a.showDoubles(ctx, t, u, options, found); err != nil {
 			return a.fail(ctx, u, "dedupe", t, err)
 		}
 	}
@@ -256,7 +256,7 @@ func policy(o dedupeOptions, by dedupe.By, folders []sift.Folder) (dedupe.Policy
 const mostGroups = 20
 
 // showDoubles prints duplicates. If what is remembered turns out to be old, it looks at every file and begins again.
-func (a *app) showDoubles(ctx context.Context, t *target, u *ui.UI, options sift.Options, found *sift.Found, o dedupeOptions) (*sift.Found, error) {
+func (a *app) showDoubles(ctx context.Context, t *target, u *ui.UI, options sift.Options, found *sift.Found) (*sift.Found, error) {
 	n := found.Groups.Len()
 	if !u.Verbose && !u.JSON {
 		n = min(n, mostGroups)
@@ -274,7 +274,7 @@ func (a *app) showDoubles(ctx context.Context, t *target, u *ui.UI, options sift
 			if err != nil || again.Groups.Len() == 0 {
 				return again, err
 			}
-			return a.showDoubles(ctx, t, u, options, again, o)
+			return a.showDoubles(ctx, t, u, options, again)
 		}
 	}
 	if u.Quiet {

@@ -21,7 +21,7 @@ var ignoredNames = []string{
 	"ARC-Authentication-Results", "X-Spam-Status", "X-Spam-Score", "X-Spam-Level", "X-Spam-Flag", "X-Spam-Checker-Version",
 	"Status", "X-Status", "X-Keywords", "Lines", "Content-Length", "X-UID", "X-UIDL", "X-IMAP", "X-IMAPbase", "X-TUID",
 	"X-OfflineIMAP", "X-Mozilla-Status", "X-Mozilla-Status2", "X-Mozilla-Keys", "X-Evolution", "X-Evolution-Source",
-	"X-Gmail-Labels", "X-GM-THRID", "X-Folder", "X-Getmail-Retrieved-From-Mailbox", "X-Getmail-Filter-Classifier",
+	"X-Gmail-Labels", "X-Folder", "X-Getmail-Retrieved-From-Mailbox", "X-Getmail-Filter-Classifier",
 	"X-Fetchmail-Warning",
 }
 

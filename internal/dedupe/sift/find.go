@@ -339,7 +339,7 @@ func (f *finder) mark(i int) (string, error) {
 		if err := retry(func() error { return unix.Fstat(int(d.Fd()), &st) }); err != nil {
 			return "", err
 		}
-		for _, n := range [...]int64{int64(st.Dev), int64(st.Ino), mtime(&st), ctime(&st)} { //nolint:gosec,unconvert // only compared
+		for _, n := range [...]int64{int64(st.Dev), int64(st.Ino), mtime(&st), ctime(&st)} { //nolint:gosec // only compared
 			b = strconv.AppendInt(append(b, ' '), n, 36)
 		}
 	}

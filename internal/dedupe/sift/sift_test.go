@@ -207,11 +207,9 @@ func TestRemembered(t *testing.T) {
 	h.find(dedupe.Policy{})
 	f := h.find(dedupe.Policy{})
 	h.must(os.WriteFile(filepath.Join(h.dir, "cur", "45:2,S"), []byte(text("5", "bodx")), 0o600))
-	g := f.Groups.At(0)
 	stale := false
 	for i := range f.Groups.Len() {
-		g = f.Groups.At(i)
-		stale = stale || f.Stale(h.options(dedupe.Policy{}), g[0])
+		stale = stale || f.Stale(h.options(dedupe.Policy{}), f.Groups.At(i)[0])
 	}
 	if !stale {
 		t.Error("a change in place does not show")
