@@ -42,7 +42,7 @@ func Check(l Limits, boxes []*Box, known map[mail.Box]int, suspect string) []Hel
 	for _, side := range mail.Sides {
 		if why := l.account(totals[side], account); why != "" {
 			held = slices.DeleteFunc(held, func(h Held) bool { return h.Side == side })
-			held = append(held, Held{Side: side, Count: totals[side], Of: account, Why: why})
+			held = append(held, Held{Side: side, Count: totals[side], Of: account, Why: why, Suspect: suspect != ""})
 		}
 	}
 	slices.SortFunc(held, func(a, b Held) int { return cmp.Or(cmp.Compare(a.Box, b.Box), cmp.Compare(a.Side, b.Side)) })

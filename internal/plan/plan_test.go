@@ -372,3 +372,28 @@ func TestGuard(t *testing.T) {
 		})
 	}
 }
+
+// TestAllowed: deletions that the user let through when they were made do not count, and are not held back with others; unless no
+// deletion can be trusted.
+func TestAllowed(t *testing.T) {
+	t.Parallel()
+	box := func(allowed, others int) *Box {
+		b := NewBox("A")
+		for i := range allowed + others {
+			b.Ops.Delete = append(b.Ops.Delete, Delete{On: [2]bool{false, true}, Pair: &mail.Pair{ID: int64(i + 1), Allowed: i < allowed}})
+		}
+		return b
+	}
+	for _, test := range []struct {
+		allowed, others, of int
+		suspect             string
+		left                int
+	}{{150, 0, 200, "", 150}, {150, 5, 200, "", 155}, {150, 0, 150, "", 150}, {50, 110, 200, "", 50}, {150, 0, 200, "a restored backup", 0}, {6000, 0, 20000, "", 6000}} {
+		b := box(test.allowed, test.others)
+		held := Check(Limits{}, []*Box{b}, map[mail.Box]int{"A": test.of}, test.suspect)
+		b.HoldBack(held)
+		if len(b.Ops.Delete) != test.left {
+			t.Errorf("%+v: %d are left", test, len(b.Ops.Delete))
+		}
+	}
+}
