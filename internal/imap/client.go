@@ -16,6 +16,7 @@ import (
 type Client struct {
 	cfg     Config
 	raw     *idleConn
+	pace    *pace // of the reader
 	dec     *wire.Decoder
 	preAuth bool
 	secure  bool // TLS is in force
@@ -33,6 +34,7 @@ type Client struct {
 	authenticating atomic.Bool // continuation requests hold secrets
 	byeSeen        *Error      // of the reader
 	open           bool        // of the reader: a mailbox is selected
+	untagged       int         // of the reader: responses since a command ended
 	fetch          fetchReader // of the reader
 
 	mu       sync.Mutex

@@ -68,7 +68,8 @@ func newClient(cfg Config, conn net.Conn) *Client {
 	c.raw = &idleConn{Conn: conn, timeout: cfg.Timeout, wrote: &c.unwaited}
 	c.fetch.item = c.readFetchItem
 	c.raw.setWaiting(true)
-	c.dec = wire.NewDecoder(c.raw, cfg.Limits)
+	c.pace = &pace{src: c.raw, timeout: cfg.Timeout}
+	c.dec = wire.NewDecoder(c.pace, cfg.Limits)
 	c.bw = bufio.NewWriterSize(c.raw, 64<<10)
 	if cfg.Trace != nil {
 		c.dec.Trace(c.traceServer)
@@ -108,10 +109,16 @@ func (c *Client) startTLS(ctx context.Context) error {
 	tc.ServerName = c.cfg.ServerName
 	tc.MinVersion = max(tc.MinVersion, tls.VersionTLS12)
 	conn := tls.Client(c.raw, tc)
-	if err := conn.HandshakeContext(ctx); err != nil {
+	limited, cancel := context.WithTimeoutCause(ctx, patience*c.cfg.Timeout, ErrSlow)
+	defer cancel()
+	if err := conn.HandshakeContext(limited); err != nil {
+		if ctx.Err() == nil && limited.Err() != nil {
+			err = ErrSlow
+		}
 		return fmt.Errorf("set up TLS: %w", connError(err))
 	}
-	c.dec.Reset(conn)
+	c.pace = &pace{src: conn, timeout: c.cfg.Timeout}
+	c.dec.Reset(c.pace)
 	c.bw.Reset(conn)
 	c.secure = true
 	return nil

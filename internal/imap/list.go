@@ -15,21 +15,21 @@ type listOp struct {
 	withData bool           // STATUS was asked for: items wait for it
 	items    []ListItem     // in order, when withData
 	index    map[string]int // into items, by name
-	cmd      *command
-	most     int
+	limits   Limits
+	count    int // mailboxes
+	octets   int // of their names
 }
 
 // List asks for the mailboxes that match (RFC 9051 section 6.3.9; RFC 5258 and 5819 for what o adds) and calls fn for each.
 // With o.Status the calls come at the end, when the server has sent the STATUS of each.
 func (c *Client) List(ref, pattern string, o ListOptions, fn func(ListItem)) *Call[Status] {
-	op := &listOp{kind: "LIST", fn: fn, index: make(map[string]int), most: c.dec.Limits().List}
+	op := &listOp{kind: "LIST", fn: fn, index: make(map[string]int), limits: c.dec.Limits()}
 	l := c.newLine("LIST ").string(ref).raw(" ").string(c.encodePattern(pattern))
 	if c.Has("LIST-EXTENDED") {
 		op.withData = len(o.Status) > 0 && c.Has("LIST-STATUS")
 		l.listReturn(o, op.withData)
 	}
 	call := newCall(c, "LIST", op, &op.val)
-	op.cmd = call.cmd
 	l.send(call.cmd)
 	return call
 }
@@ -67,9 +67,8 @@ func (l *line) listReturn(o ListOptions, status bool) {
 
 // Lsub asks for the subscribed mailboxes (RFC 3501 section 6.3.9), for servers without LIST-EXTENDED.
 func (c *Client) Lsub(ref, pattern string, fn func(ListItem)) *Call[Status] {
-	op := &listOp{kind: "LSUB", fn: fn, most: c.dec.Limits().List}
+	op := &listOp{kind: "LSUB", fn: fn, limits: c.dec.Limits()}
 	call := newCall(c, "LSUB", op, &op.val)
-	op.cmd = call.cmd
 	c.newLine("LSUB ").string(ref).raw(" ").string(c.encodePattern(pattern)).send(call.cmd)
 	return call
 }
@@ -81,20 +80,26 @@ func (c *Client) encodePattern(pattern string) string {
 	return wire.EncodeUTF7(pattern) // * and % stay as they are
 }
 
-func (o *listOp) take(item ListItem) {
-	if !o.withData {
+func (o *listOp) take(item ListItem) error {
+	o.count++
+	o.octets += len(item.Raw)
+	for _, a := range item.Attrs {
+		o.octets += len(a)
+	}
+	switch {
+	case o.count > o.limits.Mailboxes:
+		return &wire.LimitError{What: "number of mailboxes", Limit: int64(o.limits.Mailboxes)}
+	case o.octets > o.limits.Names:
+		return &wire.LimitError{What: "length of the names of mailboxes", Limit: int64(o.limits.Names)}
+	case !o.withData:
 		o.fn(item)
-		return
+		return nil
 	}
-	if len(o.items) >= o.most {
-		o.cmd.fail(&wire.LimitError{What: "number of mailboxes", Limit: int64(o.most)})
-		return
+	if _, twice := o.index[item.Name]; !twice {
+		o.index[item.Name] = len(o.items)
+		o.items = append(o.items, item)
 	}
-	if _, twice := o.index[item.Name]; twice {
-		return
-	}
-	o.index[item.Name] = len(o.items)
-	o.items = append(o.items, item)
+	return nil
 }
 
 func (o *listOp) wantsStatus(box string) bool {
@@ -147,7 +152,7 @@ func (c *Client) readList(kind string) error {
 		return err
 	}
 	if op, _ := find(c, func(o *listOp) bool { return o.kind == kind }); op != nil {
-		op.take(item)
+		return op.take(item)
 	}
 	return nil
 }

@@ -56,9 +56,13 @@ func protocolError(format string, args ...any) error {
 // readResponse takes one response. Its error ends the connection; what can be skipped is.
 func (c *Client) readResponse() error {
 	d := c.dec
+	c.pace.begin(d.Buffered())
 	b, err := d.Peek()
 	if err != nil {
 		return err
+	}
+	if c.untagged++; c.untagged > d.Limits().Responses {
+		return &wire.LimitError{What: "number of responses before the end of a command", Limit: int64(d.Limits().Responses)}
 	}
 	switch b {
 	case '\r', '\n': // an empty line too many
@@ -170,6 +174,7 @@ func (c *Client) endCommand(cmd *command) error {
 	if err := d.EndLine(); err != nil {
 		return tagError(err)
 	}
+	c.untagged = 0
 	c.finishCommand(cmd, kind, st)
 	return nil
 }

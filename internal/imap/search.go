@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"mailtwin/internal/imap/wire"
 )
 
 // searchOp takes the answer to UID SEARCH.
@@ -86,8 +88,8 @@ func (c *Client) readSearch() error {
 	op.val.ModSeq = max(op.val.ModSeq, modSeq)
 	if op.val.All.Empty() {
 		op.val.All = set
-	} else {
-		op.val.All.AddSet(set)
+	} else if !op.val.All.AddLater(set) {
+		op.cmd.fail(&wire.LimitError{What: "a set out of order", Limit: wire.MaxUnordered})
 	}
 	return nil
 }

@@ -72,6 +72,19 @@ func (s *NumSet) AddSet(t NumSet) {
 	}
 }
 
+// MaxUnordered is how many ranges a set may have that AddLater adds to out of order.
+const MaxUnordered = 1 << 16
+
+// AddLater adds all of t, which a server told in another response than the rest. What does not come after the rest costs time
+// in proportion to the set; false: the set is too long for that, and was left as it is.
+func (s *NumSet) AddLater(t NumSet) bool {
+	if len(s.ranges) > MaxUnordered && t.Min() < s.Max() {
+		return false
+	}
+	s.AddSet(t)
+	return true
+}
+
 // Remove takes all of t out.
 func (s *NumSet) Remove(t NumSet) {
 	for _, r := range t.ranges {

@@ -26,6 +26,7 @@ var (
 	errNoEpoch  = errors.New("the server tells no UIDVALIDITY")
 	errNoCount  = errors.New("the server does not tell how many messages there are")
 	errNoUIDs   = errors.New("the server does not keep UIDs")
+	errLies     = errors.New("the server tells what cannot be")
 	errPartial  = errors.New("the server shows only a part of the messages")
 	errReadOnly = fmt.Errorf("%w by configuration", store.ErrReadOnly)
 )
@@ -39,7 +40,7 @@ func (o own) Unwrap() error { return o.error }
 var decided = []error{
 	store.ErrUnreachable, store.ErrLogin, store.ErrGone, store.ErrEpoch, store.ErrReadOnly, store.ErrNotEmpty,
 	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errNoCount, errClosed,
-	errNoName, errPart, errLevels, errControl, errDelim, errExists, errInbox, errPartial,
+	errNoName, errPart, errLevels, errControl, errDelim, errExists, errInbox, errPartial, errLies,
 }
 
 // refusal returns the server's NO or BAD in an error, nil if it has none.
@@ -121,7 +122,7 @@ func (s *Store) networkHint(err error) string {
 		return fmt.Sprintf("there is no host %s: check its name", s.host)
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "nothing listens there: check host and port; IMAP over TLS is port 993"
-	case errors.Is(err, imap.ErrTimeout), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
+	case errors.Is(err, imap.ErrTimeout), errors.Is(err, imap.ErrSlow), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.ECONNRESET):
 		return "the connection was lost; the next run goes on where this one stopped"
 	}
 	return ""

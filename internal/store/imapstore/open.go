@@ -36,6 +36,8 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 		return errNoUIDs
 	case !sel.HasExists:
 		return errNoCount
+	case sel.Exists > maxMessages:
+		return fmt.Errorf("%w: %d messages in one mailbox", errLies, sel.Exists)
 	}
 	if !c.condstor {
 		sel.HighestModSeq = 0

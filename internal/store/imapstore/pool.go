@@ -51,6 +51,7 @@ func (c *conn) heard(u imap.Unsolicited) {
 		}
 	default:
 	}
+	c.exists = max(c.exists, 0)
 }
 
 // total returns how many messages the selected mailbox has.

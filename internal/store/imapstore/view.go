@@ -17,8 +17,16 @@ type seen struct {
 	stable []string // nil where the server has no stable ids
 	table  []mail.Flags
 	index  map[mail.Flags]uint32
+	octets int // of the keywords in table
 	sorted bool
 }
+
+// What a server can make a view keep. The flags of a message may be told again while the list is under way.
+const (
+	maxMessages = 5_000_000
+	maxKeywords = 8 << 20 // octets of all distinct sets of flags
+	maxStable   = 255     // RFC 8474 section 4
+)
 
 func (v *seen) add(m *imap.Message) {
 	f := mail.ParseFlags(m.Flags)
@@ -30,6 +38,7 @@ func (v *seen) add(m *imap.Message) {
 		i = uint32(len(v.table)) //nolint:gosec // at most one for each message
 		v.index[f] = i
 		v.table = append(v.table, f)
+		v.octets += len(f.Keywords)
 	}
 	if n := len(v.uids); n > 0 && v.uids[n-1] >= m.UID {
 		v.sorted = false
@@ -50,6 +59,7 @@ func (v *seen) add(m *imap.Message) {
 // stableID returns the server's own id of a message (RFC 8474, or Gmail's), with its kind.
 func stableID(m *imap.Message) string {
 	switch {
+	case len(m.EmailID) > maxStable, len(m.GmailMsgID) > maxStable:
 	case m.EmailID != "":
 		return "emailid:" + m.EmailID
 	case m.GmailMsgID != "":
@@ -68,7 +78,7 @@ func (v *seen) order() {
 		at[i] = i
 	}
 	slices.SortStableFunc(at, func(a, b int) int { return int(v.uids[a]) - int(v.uids[b]) })
-	w := seen{table: v.table, index: v.index, sorted: true}
+	w := seen{table: v.table, index: v.index, octets: v.octets, sorted: true}
 	for k, i := range at {
 		if k+1 < len(at) && v.uids[at[k+1]] == v.uids[i] {
 			continue
@@ -155,10 +165,11 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	if v.since && v.c.qresync && v.old.modseq > 0 {
 		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
 		o.OnFetch = func(m imap.Message) {
-			v.vague = v.vague || !m.HasFlags
-			v.seen.add(&m)
+			if v.vague = v.vague || !m.HasFlags || v.full(maxMessages) != nil; !v.vague {
+				v.seen.add(&m)
+			}
 		}
-		o.OnVanished = func(set imap.NumSet, _ bool) { v.gone.AddSet(set) }
+		o.OnVanished = func(set imap.NumSet, _ bool) { v.vague = !v.gone.AddLater(set) || v.vague }
 	}
 	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
 		return nil, err
@@ -258,8 +269,23 @@ func below(set imap.NumSet, uid uint32) imap.NumSet {
 }
 
 func (v *viewer) take1(m *imap.Message) error {
-	if m.HasFlags {
-		v.seen.add(m)
+	if !m.HasFlags {
+		return nil
+	}
+	if err := v.full(v.c.total()); err != nil {
+		return err
+	}
+	v.seen.add(m)
+	return nil
+}
+
+// full reports that a server tells more than can be of so many messages.
+func (v *viewer) full(total int) error {
+	switch {
+	case len(v.seen.uids) > 2*min(total, maxMessages)+100_000:
+		return fmt.Errorf("%w: flags of more messages than there are", errLies)
+	case v.seen.octets > maxKeywords:
+		return fmt.Errorf("%w: keywords of more than %d octets", errLies, maxKeywords)
 	}
 	return nil
 }

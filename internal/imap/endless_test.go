@@ -1,0 +1,101 @@
+package imap_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/imap/imaptest"
+	"mailtwin/internal/imap/wire"
+)
+
+// TestEndlessResponses: responses that are each in order, but do not end, come to a limit.
+func TestEndlessResponses(t *testing.T) {
+	t.Parallel()
+	for line, what := range map[string]string{
+		"* OK still here":                    "number of responses",
+		"* 5 EXISTS":                         "number of responses",
+		"* CAPABILITY A B":                   "number of responses",
+		"+ go on":                            "number of responses",
+		"* LIST () \"/\" x%d":                "number of mailboxes",
+		"* LIST () \"/\" x":                  "number of mailboxes",
+		"* LIST (\\Some%d) \"/\" xxxxxxxxxx": "names of mailboxes",
+	} {
+		for _, caps := range []string{"", "LIST-EXTENDED LIST-STATUS"} {
+			limits := imap.Limits{Responses: 1000, Mailboxes: 100, Names: 2000}
+			if strings.HasPrefix(what, "names") {
+				limits.Mailboxes = 1000
+			}
+			c := serve(t, imap.Config{Limits: limits}, "* OK [CAPABILITY IMAP4rev1 "+caps+"] hi\r\n", func(conn net.Conn) {
+				for i := 0; ; i++ {
+					text := line
+					if strings.Contains(line, "%d") {
+						text = fmt.Sprintf(line, i)
+					}
+					if _, err := io.WriteString(conn, text+"\r\n"); err != nil {
+						return
+					}
+				}
+			})
+			got := 0
+			_, err := c.List("", "*", imap.ListOptions{Status: []string{"MESSAGES"}}, func(imap.ListItem) { got++ }).Wait(ctxOf(t))
+			var le *wire.LimitError
+			if !errors.As(err, &le) || !strings.Contains(err.Error(), what) || got > limits.Mailboxes {
+				t.Errorf("%s, %s: %d mailboxes, %v", line, caps, got, err)
+			}
+		}
+	}
+}
+
+// TestResponsesBetweenCommands: the limit is for one command, not for the life of the connection.
+func TestResponsesBetweenCommands(t *testing.T) {
+	t.Parallel()
+	transcript := ""
+	for i := range 10 {
+		transcript += fmt.Sprintf("C: t%d NOOP\nS: * 1 EXISTS\nS: * 2 EXISTS\nS: t%d OK\n", i+1, i+1)
+	}
+	s := imaptest.NewScript(t, "S: * OK hello\n"+transcript)
+	c := dialTest(t, imap.Config{Address: "localhost:143", Security: imap.Plain, Dial: s.Dial, Limits: imap.Limits{Responses: 5}})
+	for range 10 {
+		wait(t, c.Noop())
+	}
+}
+
+// TestSlowDrip: a response that trickles moves the idle deadline with each octet, and ends all the same. Whole responses, however
+// slow they follow each other, and pauses of our own do not count.
+func TestSlowDrip(t *testing.T) {
+	t.Parallel()
+	drip := func(text string, pause time.Duration) func(net.Conn) {
+		return func(conn net.Conn) {
+			for {
+				for _, b := range []byte(text) {
+					if _, err := conn.Write([]byte{b}); err != nil {
+						return
+					}
+					time.Sleep(pause)
+				}
+			}
+		}
+	}
+	for _, text := range []string{"* OK xxxxxxxxxxxxxxxxxxx", "* 1 FETCH (UID 1 BODY[] {1000000}\r\nx\r\nx\r\n"} {
+		c := serve(t, imap.Config{Timeout: 200 * time.Millisecond}, "* OK hi\r\n", drip(text, 120*time.Millisecond))
+		_, err := c.Noop().Wait(ctxOf(t))
+		if !errors.Is(err, imap.ErrSlow) {
+			t.Errorf("%.10s: %v", text, err)
+		}
+	}
+	c := serve(t, imap.Config{Timeout: 50 * time.Millisecond}, "* OK hi\r\n", func(conn net.Conn) {
+		for range 20 { // four times as long as one response may take
+			_, _ = io.WriteString(conn, "* OK hang in there\r\n")
+			time.Sleep(25 * time.Millisecond)
+		}
+		_, _ = io.WriteString(conn, "t1 OK\r\n")
+		<-t.Context().Done()
+	})
+	wait(t, c.Noop())
+}
