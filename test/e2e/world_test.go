@@ -25,6 +25,7 @@ type world struct {
 	home string
 	user string // on the server
 	mail string // the Maildir
+	env  []string
 }
 
 // newWorld makes a home with the usual configuration: plain text to the private server, account "a".
@@ -74,6 +75,7 @@ func (r result) String() string {
 func (w *world) command(ctx context.Context, args ...string) *exec.Cmd {
 	c := exec.CommandContext(ctx, program, args...)
 	c.Env = append(os.Environ(), "HOME="+w.home, "XDG_CONFIG_HOME="+filepath.Join(w.home, "config"), "XDG_STATE_HOME="+filepath.Join(w.home, "state"), "XDG_CACHE_HOME="+filepath.Join(w.home, "cache"))
+	c.Env = append(c.Env, w.env...)
 	c.Dir = w.home
 	return c
 }

@@ -1,0 +1,292 @@
+package e2e
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mailtwin/internal/imap/imaptest"
+)
+
+// villain is a small IMAP server that keeps to the rules until it is given an evil turn. It has a few mailboxes with a few
+// messages; nothing that a client does changes them.
+type villain struct {
+	t        testing.TB
+	listener net.Listener
+	boxes    map[string][]string // messages by mailbox; the UID is the index and one
+	wg       sync.WaitGroup
+
+	mu   sync.Mutex
+	turn turn
+	open map[net.Conn]bool
+	seen []string // every line that a client sent
+}
+
+// turn is what a villain does otherwise than a server should.
+type turn struct {
+	greet func(*visit) bool                        // instead of the greeting; false: end the connection
+	on    func(v *visit, tag, command string) bool // before a command is answered; true: nothing more is to be said
+	caps  string                                   // more capabilities
+}
+
+// visit is one connection to a villain.
+type visit struct {
+	*villain
+	conn net.Conn
+	r    *bufio.Reader
+	turn turn
+	box  string
+}
+
+func newVillain(t testing.TB, boxes map[string][]string) *villain {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	v := &villain{t: t, listener: l, boxes: boxes, open: map[net.Conn]bool{}}
+	v.wg.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			v.mu.Lock()
+			v.open[conn] = true
+			s := &visit{villain: v, conn: conn, r: bufio.NewReaderSize(conn, 1<<20), turn: v.turn}
+			v.mu.Unlock()
+			v.wg.Go(s.serve)
+		}
+	})
+	t.Cleanup(func() {
+		_ = l.Close()
+		v.takeTurn(turn{})
+		v.wg.Wait()
+	})
+	return v
+}
+
+func (v *villain) port() int { return port(v.listener.Addr().String()) }
+
+// takeTurn changes what the server does on connections from now on, and ends those that there are.
+func (v *villain) takeTurn(t turn) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.turn, v.seen = t, nil
+	for c := range v.open {
+		_ = c.Close()
+	}
+	v.open = map[net.Conn]bool{}
+}
+
+// commands returns what clients sent in this turn.
+func (v *villain) commands() []string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return slices.Clone(v.seen)
+}
+
+// say sends lines; what it cannot send shows at the next read.
+func (s *visit) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.conn, format+"\r\n", args...)
+}
+
+// flood sends a text again and again until the client has gone.
+func (s *visit) flood(text string) bool {
+	chunk := []byte(strings.Repeat(text, 1+(64<<10)/len(text)))
+	for {
+		if _, err := s.conn.Write(chunk); err != nil {
+			return true
+		}
+	}
+}
+
+// drip sends an octet at a time, forever.
+func (s *visit) drip(text string, pause time.Duration) bool {
+	for {
+		for i := range len(text) {
+			if _, err := s.conn.Write([]byte{text[i]}); err != nil {
+				return true
+			}
+			time.Sleep(pause)
+		}
+	}
+}
+
+// hang says nothing any more until the client has gone.
+func (s *visit) hang() bool {
+	_, _ = io.Copy(io.Discard, s.r)
+	return true
+}
+
+func (s *visit) startTLS() bool {
+	conn := tls.Server(s.conn, &tls.Config{Certificates: []tls.Certificate{imaptest.Certificate().Cert}, MinVersion: tls.VersionTLS12})
+	if conn.Handshake() != nil {
+		return false
+	}
+	s.conn, s.r = conn, bufio.NewReaderSize(conn, 1<<20)
+	return true
+}
+
+func (s *visit) serve() {
+	defer func() { _ = s.conn.Close() }()
+	if s.turn.greet != nil {
+		if !s.turn.greet(s) {
+			return
+		}
+	} else {
+		s.say("* OK ready")
+	}
+	for {
+		line, err := s.r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line = strings.TrimRight(line, "\r\n")
+		tag, command, ok := strings.Cut(line, " ")
+		if !ok {
+			continue
+		}
+		s.mu.Lock()
+		s.seen = append(s.seen, line)
+		s.mu.Unlock()
+		if s.turn.on != nil && s.turn.on(s, tag, command) {
+			continue
+		}
+		if !s.obey(tag, command) {
+			return
+		}
+	}
+}
+
+var quoted = regexp.MustCompile(`"((?:[^"\\]|\\.)*)"`)
+
+// obey answers a command as a server should.
+func (s *visit) obey(tag, command string) bool {
+	word, rest, _ := strings.Cut(command, " ")
+	name := ""
+	if m := quoted.FindStringSubmatch(rest); m != nil {
+		name = m[1]
+	}
+	switch word = strings.ToUpper(word); word {
+	case "CAPABILITY":
+		s.say("* CAPABILITY IMAP4rev1 %s", s.turn.caps)
+	case "ENABLE":
+		s.say("* ENABLED %s", rest)
+	case "LIST":
+		s.list(strings.HasPrefix(rest, `"" ""`))
+	case "STATUS":
+		if _, ok := s.boxes[name]; !ok {
+			s.say("%s NO [NONEXISTENT] no such mailbox", tag)
+			return true
+		}
+		s.say(`* STATUS "%s" (MESSAGES %d UIDNEXT %d UIDVALIDITY 7)`, name, len(s.boxes[name]), len(s.boxes[name])+1)
+	case "SELECT", "EXAMINE":
+		if _, ok := s.boxes[name]; !ok {
+			s.say("%s NO [NONEXISTENT] no such mailbox", tag)
+			return true
+		}
+		s.opened(name)
+		s.say("%s OK [READ-WRITE] open", tag)
+		return true
+	case "UID":
+		s.uid(rest)
+	case "LOGIN", "AUTHENTICATE", "NOOP", "CREATE", "SUBSCRIBE", "UNSUBSCRIBE", "UNSELECT", "CLOSE", "ID":
+	case "LOGOUT":
+		s.say("* BYE good night\r\n%s OK done", tag)
+		return false
+	default:
+		s.say("%s BAD what?", tag)
+		return true
+	}
+	s.say("%s OK done", tag)
+	return true
+}
+
+func (s *visit) list(root bool) {
+	if root {
+		s.say(`* LIST (\Noselect) "/" ""`)
+		return
+	}
+	for name := range s.boxes {
+		s.say(`* LIST () "/" "%s"`, name)
+	}
+}
+
+// opened says what there is to say of a mailbox that is opened.
+func (s *visit) opened(name string) {
+	s.box = name
+	n := len(s.boxes[name])
+	s.say("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT %d] n", n, n+1)
+}
+
+// uid does UID FETCH and UID SEARCH.
+func (s *visit) uid(rest string) {
+	word, args, _ := strings.Cut(rest, " ")
+	set, items, _ := strings.Cut(args, " ")
+	all := s.boxes[s.box]
+	switch strings.ToUpper(word) {
+	case "SEARCH":
+		var text strings.Builder
+		for i := range all {
+			fmt.Fprintf(&text, " %d", i+1)
+		}
+		s.say("* SEARCH%s", text.String())
+	case "FETCH":
+		for i, body := range all {
+			if inSet(set, i+1) {
+				s.say("%s", answer(i+1, i+1, body, items))
+			}
+		}
+	}
+}
+
+// answer is a FETCH response.
+func answer(seq, uid int, body, items string) string {
+	text := fmt.Sprintf(`* %d FETCH (UID %d FLAGS (\Seen) RFC822.SIZE %d INTERNALDATE "01-Mar-2024 12:00:00 +0000"`, seq, uid, len(body))
+	switch {
+	case strings.Contains(items, "HEADER.FIELDS"):
+		field := regexp.MustCompile(`(?m)^Message-ID:.*$`).FindString(body)
+		field = strings.TrimRight(field, "\r") + "\r\n\r\n"
+		section := items[strings.Index(items, "HEADER.FIELDS"):]
+		section = section[:strings.Index(section, "]")]
+		text += fmt.Sprintf(" BODY[%s] {%d}\r\n%s", section, len(field), field)
+	case strings.Contains(items, "BODY.PEEK[]"):
+		text += fmt.Sprintf(" BODY[] {%d}\r\n%s", len(body), body)
+	}
+	return text + ")"
+}
+
+func inSet(set string, n int) bool {
+	for part := range strings.SplitSeq(set, ",") {
+		lo, hi, ok := strings.Cut(part, ":")
+		a, _ := strconv.Atoi(lo)
+		b := a
+		if ok {
+			b, _ = strconv.Atoi(hi)
+		}
+		if n >= min(a, b) && n <= max(a, b) {
+			return true
+		}
+	}
+	return false
+}
+
+// many sends lines with a number that counts up, until there are enough or the client has gone.
+func (s *visit) many(n int, format string) bool {
+	w := bufio.NewWriterSize(s.conn, 64<<10)
+	for i := range n {
+		if _, err := fmt.Fprintf(w, format+"\r\n", i+1); err != nil {
+			return true
+		}
+	}
+	_ = w.Flush()
+	return true
+}
