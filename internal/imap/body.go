@@ -45,6 +45,7 @@ func (c *Client) readBody() error {
 		f.given = true
 		f.body.r = lit
 		f.msg.Body, f.msg.BodySize, f.msg.HasBody = &f.body, lit.Size(), true
+		c.pace.command -= lit.Size()
 		op.takeFetch(&f.msg, f.got)
 	default:
 		f.msg.HasBody = true

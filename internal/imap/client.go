@@ -34,7 +34,7 @@ type Client struct {
 	authenticating atomic.Bool // continuation requests hold secrets
 	byeSeen        *Error      // of the reader
 	open           bool        // of the reader: a mailbox is selected
-	untagged       int         // of the reader: responses since a command ended
+	responses      int         // of the reader: since a command ended
 	fetch          fetchReader // of the reader
 
 	mu       sync.Mutex

@@ -7,7 +7,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/imap/imaptest"
@@ -18,16 +17,17 @@ import (
 func TestEndlessResponses(t *testing.T) {
 	t.Parallel()
 	for line, what := range map[string]string{
-		"* OK still here":                    "number of responses",
-		"* 5 EXISTS":                         "number of responses",
-		"* CAPABILITY A B":                   "number of responses",
+		"* OK still here":  "number of responses",
+		"* 5 EXISTS":       "number of responses",
+		"* CAPABILITY A B": "number of responses",
+		"* CAPABILITY " + strings.Repeat("A ", 5000): "length of the responses",
 		"+ go on":                            "number of responses",
 		"* LIST () \"/\" x%d":                "number of mailboxes",
 		"* LIST () \"/\" x":                  "number of mailboxes",
 		"* LIST (\\Some%d) \"/\" xxxxxxxxxx": "names of mailboxes",
 	} {
 		for _, caps := range []string{"", "LIST-EXTENDED LIST-STATUS"} {
-			limits := imap.Limits{Responses: 1000, Mailboxes: 100, Names: 2000}
+			limits := imap.Limits{Responses: 1000, Octets: 1 << 20, Mailboxes: 100, Names: 2000}
 			if strings.HasPrefix(what, "names") {
 				limits.Mailboxes = 1000
 			}
@@ -64,38 +64,4 @@ func TestResponsesBetweenCommands(t *testing.T) {
 	for range 10 {
 		wait(t, c.Noop())
 	}
-}
-
-// TestSlowDrip: a response that trickles moves the idle deadline with each octet, and ends all the same. Whole responses, however
-// slow they follow each other, and pauses of our own do not count.
-func TestSlowDrip(t *testing.T) {
-	t.Parallel()
-	drip := func(text string, pause time.Duration) func(net.Conn) {
-		return func(conn net.Conn) {
-			for {
-				for _, b := range []byte(text) {
-					if _, err := conn.Write([]byte{b}); err != nil {
-						return
-					}
-					time.Sleep(pause)
-				}
-			}
-		}
-	}
-	for _, text := range []string{"* OK xxxxxxxxxxxxxxxxxxx", "* 1 FETCH (UID 1 BODY[] {1000000}\r\nx\r\nx\r\n"} {
-		c := serve(t, imap.Config{Timeout: 200 * time.Millisecond}, "* OK hi\r\n", drip(text, 120*time.Millisecond))
-		_, err := c.Noop().Wait(ctxOf(t))
-		if !errors.Is(err, imap.ErrSlow) {
-			t.Errorf("%.10s: %v", text, err)
-		}
-	}
-	c := serve(t, imap.Config{Timeout: 50 * time.Millisecond}, "* OK hi\r\n", func(conn net.Conn) {
-		for range 20 { // four times as long as one response may take
-			_, _ = io.WriteString(conn, "* OK hang in there\r\n")
-			time.Sleep(25 * time.Millisecond)
-		}
-		_, _ = io.WriteString(conn, "t1 OK\r\n")
-		<-t.Context().Done()
-	})
-	wait(t, c.Noop())
 }

@@ -79,6 +79,7 @@ func (c *Client) giveFetch() error {
 		}
 		f.body.r = r
 		f.msg.Body, f.msg.BodySize = &f.body, f.spool.size
+		c.pace.command -= f.spool.size
 	}
 	defer func() { f.body.r = nil }()
 	if op := c.fetchTarget(); op != nil {

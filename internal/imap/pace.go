@@ -26,6 +26,7 @@ type pace struct {
 	timeout time.Duration
 	got     int64 // octets of the response, or a few more
 	spent   time.Duration
+	command int64 // octets since a command ended, bodies aside
 }
 
 // begin starts with the next response, of which some octets were read ahead.
@@ -38,6 +39,7 @@ func (p *pace) Read(b []byte) (int, error) {
 		p.spent += time.Since(begun)
 	}
 	p.got += int64(n)
+	p.command += int64(n)
 	if err == nil && p.spent > patience*p.timeout && float64(p.got) < slowest*p.spent.Seconds() {
 		err = ErrSlow
 	}

@@ -61,8 +61,8 @@ func (c *Client) readResponse() error {
 	if err != nil {
 		return err
 	}
-	if c.untagged++; c.untagged > d.Limits().Responses {
-		return &wire.LimitError{What: "number of responses before the end of a command", Limit: int64(d.Limits().Responses)}
+	if err := c.tooMuch(); err != nil {
+		return err
 	}
 	switch b {
 	case '\r', '\n': // an empty line too many
@@ -73,6 +73,19 @@ func (c *Client) readResponse() error {
 		return c.readContinuation()
 	}
 	return c.readTagged()
+}
+
+// tooMuch counts a response, and reports that a server goes on and on without ending a command.
+func (c *Client) tooMuch() error {
+	limits := c.dec.Limits()
+	c.responses++
+	switch {
+	case c.responses > limits.Responses:
+		return &wire.LimitError{What: "number of responses before the end of a command", Limit: int64(limits.Responses)}
+	case c.pace.command > limits.Octets:
+		return &wire.LimitError{What: "length of the responses before the end of a command", Limit: limits.Octets}
+	}
+	return nil
 }
 
 func (c *Client) readUntagged() error {
@@ -174,7 +187,7 @@ func (c *Client) endCommand(cmd *command) error {
 	if err := d.EndLine(); err != nil {
 		return tagError(err)
 	}
-	c.untagged = 0
+	c.responses, c.pace.command = 0, 0
 	c.finishCommand(cmd, kind, st)
 	return nil
 }

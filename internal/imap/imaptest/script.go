@@ -20,6 +20,7 @@ import (
 //
 //	S: text     sends the line
 //	S- "text"   sends a Go string as it is
+//	S? "text"   the same, or the client has closed and that ends the transcript
 //	C: text     the client must send this line
 //	C~ regexp   the client must send a line that matches wholly
 //	L: n        the client must send n octets, the rest of a literal
@@ -96,10 +97,13 @@ func (p *player) step(step string) (ended bool, err error) {
 	switch kind {
 	case "S:":
 		_, err = io.WriteString(p.conn, arg+"\r\n")
-	case "S-":
+	case "S-", "S?":
 		var text string
 		if text, err = strconv.Unquote(arg); err == nil {
 			_, err = io.WriteString(p.conn, text)
+			if kind == "S?" && err != nil {
+				return true, nil
+			}
 		}
 	case "C:":
 		return false, p.expect(regexp.QuoteMeta(arg))

@@ -19,9 +19,10 @@ type Limits struct {
 	List    int   // members of one list; default 1,000,000
 	Numbers int   // numbers or ranges of one set; default 4,000,000
 
-	Responses int // before a command ends, kept or not; default 12,000,000
-	Mailboxes int // of one LIST; default 200,000
-	Names     int // octets of the names of one LIST; default 32 MiB
+	Responses int   // before a command ends, kept or not; default 6,000,000
+	Octets    int64 // before a command ends, bodies that were asked for aside; default 2 GiB
+	Mailboxes int   // of one LIST; default 200,000
+	Names     int   // octets of the names of one LIST; default 32 MiB
 }
 
 // WithDefaults returns l with its zero fields filled in.
@@ -36,11 +37,14 @@ func (l Limits) WithDefaults() Limits {
 	def(&l.Depth, 32)
 	def(&l.List, 1_000_000)
 	def(&l.Numbers, 4_000_000)
-	def(&l.Responses, 12_000_000)
+	def(&l.Responses, 6_000_000)
 	def(&l.Mailboxes, 200_000)
 	def(&l.Names, 32<<20)
 	if l.Body <= 0 {
 		l.Body = 2 << 30
+	}
+	if l.Octets <= 0 {
+		l.Octets = 2 << 30
 	}
 	return l
 }

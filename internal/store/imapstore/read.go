@@ -104,9 +104,16 @@ func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchIte
 	defer cancel()
 	var calls []*imap.Call[imap.Status]
 	var failed error
+	bodies := imap.NumSet{}
 	for _, part := range set.Split(maxSet) {
 		calls = append(calls, c.client.UIDFetch(part, items, imap.FetchOptions{}, func(m *imap.Message) error {
+			if failed == nil && m.HasBody && bodies.Contains(m.UID) {
+				failed = fmt.Errorf("%w: the body of message %d twice", errLies, m.UID)
+			}
 			if failed == nil {
+				if m.HasBody {
+					bodies.Add(m.UID)
+				}
 				failed = fn(m)
 			}
 			if failed != nil && items.Body {

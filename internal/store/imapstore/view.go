@@ -234,8 +234,7 @@ func (v *viewer) delta(ctx context.Context, now state) mail.View {
 
 // condstore asks what changed; nil if messages were expunged too: CONDSTORE does not tell which.
 func (v *viewer) condstore(ctx context.Context, now state) (mail.View, error) {
-	call := v.c.client.UIDFetch(imap.NumRange(1, maxUID), v.items(), imap.FetchOptions{ChangedSince: v.old.modseq}, v.take1)
-	if _, err := call.Wait(ctx); err != nil {
+	if _, err := v.list(ctx, imap.NumRange(1, maxUID), imap.FetchOptions{ChangedSince: v.old.modseq}); err != nil {
 		return nil, err
 	}
 	v.seen.order()
@@ -268,15 +267,27 @@ func below(set imap.NumSet, uid uint32) imap.NumSet {
 	return cut
 }
 
-func (v *viewer) take1(m *imap.Message) error {
-	if !m.HasFlags {
-		return nil
+// list asks for messages and their flags. The rest of an answer that cannot be is not waited for.
+func (v *viewer) list(ctx context.Context, set imap.NumSet, o imap.FetchOptions) (imap.Status, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var lies error
+	st, err := v.c.client.UIDFetch(set, v.items(), o, func(m *imap.Message) error {
+		if lies == nil {
+			lies = v.full(v.c.total())
+		}
+		switch {
+		case lies != nil:
+			cancel()
+		case m.HasFlags:
+			v.seen.add(m)
+		}
+		return lies
+	}).Wait(ctx)
+	if lies != nil {
+		return st, lies
 	}
-	if err := v.full(v.c.total()); err != nil {
-		return err
-	}
-	v.seen.add(m)
-	return nil
+	return st, err
 }
 
 // full reports that a server tells more than can be of so many messages.
@@ -297,7 +308,7 @@ func (v *viewer) items() imap.FetchItems {
 // whole lists all messages. A list that does not agree with EXISTS shows only a part: what it lacks is not gone (rule 10).
 func (v *viewer) whole(ctx context.Context, now state) (mail.View, error) {
 	if total := v.c.total(); total > 0 {
-		st, err := v.c.client.UIDFetch(imap.NumRange(1, maxUID), v.items(), imap.FetchOptions{}, v.take1).Wait(ctx)
+		st, err := v.list(ctx, imap.NumRange(1, maxUID), imap.FetchOptions{})
 		if err != nil {
 			return nil, err
 		}
@@ -338,7 +349,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	}
 	v.seen.drop(gone)
 	for _, set := range lacking.Split(maxSet) {
-		if _, err := v.c.client.UIDFetch(set, v.items(), imap.FetchOptions{}, v.take1).Wait(ctx); err != nil {
+		if _, err := v.list(ctx, set, imap.FetchOptions{}); err != nil {
 			return err
 		}
 	}
