@@ -94,6 +94,15 @@ func (c *Client) AssumeCaps(caps []string) {
 	c.caps.assumed = upper(caps)
 }
 
+// maxCapLists is how many lists of capabilities are looked at on one connection: they are dear to keep.
+const maxCapLists = 1000
+
+// tellsCaps counts a list of capabilities, and says whether it is still to be looked at.
+func (c *Client) tellsCaps() bool {
+	c.capLists++
+	return c.capLists <= maxCapLists
+}
+
 // setCaps notes what the server said.
 func (c *Client) setCaps(words []string) {
 	c.mu.Lock()

@@ -34,6 +34,7 @@ type Client struct {
 	authenticating atomic.Bool // continuation requests hold secrets
 	byeSeen        *Error      // of the reader
 	open           bool        // of the reader: a mailbox is selected
+	capLists       int         // of the reader: that came
 	responses      int         // of the reader: since a command ended
 	fetch          fetchReader // of the reader
 

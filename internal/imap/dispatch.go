@@ -24,6 +24,9 @@ func (c *Client) dispatch() error {
 	case "OK", "NO", "BAD", "BYE", "PREAUTH":
 		return c.readUntaggedStatus(name)
 	case "CAPABILITY":
+		if !c.tellsCaps() {
+			return &wire.LimitError{What: "number of capability lists", Limit: maxCapLists}
+		}
 		words, err := c.readWords()
 		if err == nil {
 			c.setCaps(words)

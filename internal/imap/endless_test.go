@@ -17,17 +17,18 @@ import (
 func TestEndlessResponses(t *testing.T) {
 	t.Parallel()
 	for line, what := range map[string]string{
-		"* OK still here":  "number of responses",
-		"* 5 EXISTS":       "number of responses",
-		"* CAPABILITY A B": "number of responses",
-		"* CAPABILITY " + strings.Repeat("A ", 5000): "length of the responses",
+		"* OK still here":                    "number of responses",
+		"* 5 EXISTS":                         "number of responses",
+		"* OK [CAPABILITY A B]":              "number of responses",
+		"* CAPABILITY A B":                   "number of capability lists",
+		"* OK " + strings.Repeat("A ", 5000): "length of the responses",
 		"+ go on":                            "number of responses",
 		"* LIST () \"/\" x%d":                "number of mailboxes",
 		"* LIST () \"/\" x":                  "number of mailboxes",
 		"* LIST (\\Some%d) \"/\" xxxxxxxxxx": "names of mailboxes",
 	} {
 		for _, caps := range []string{"", "LIST-EXTENDED LIST-STATUS"} {
-			limits := imap.Limits{Responses: 1000, Octets: 1 << 20, Mailboxes: 100, Names: 2000}
+			limits := imap.Limits{Responses: 2000, Octets: 1 << 20, Mailboxes: 100, Names: 2000}
 			if strings.HasPrefix(what, "names") {
 				limits.Mailboxes = 1000
 			}

@@ -219,7 +219,7 @@ func (c *Client) finishCommand(cmd *command, kind string, st Status) {
 
 // noteCaps takes a CAPABILITY code.
 func (c *Client) noteCaps(st Status) {
-	if st.Code == "CAPABILITY" {
+	if st.Code == "CAPABILITY" && c.tellsCaps() {
 		c.setCaps(strings.Fields(st.Args))
 	}
 }
