@@ -130,6 +130,7 @@ func newVictim(t *testing.T, config string) (*world, *villain) {
 		boxes[box] = append(boxes[box], text(i))
 	}
 	v := newVillain(t, boxes)
+	v.traps = []string{trapped(0)}
 	w := newWorld(t)
 	must(t, os.MkdirAll(filepath.Join(w.home, "tmp"), 0o700))
 	w.env = append(w.env, "TMPDIR="+filepath.Join(w.home, "tmp"))

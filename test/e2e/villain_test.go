@@ -25,10 +25,11 @@ type villain struct {
 	boxes    map[string][]string // messages by mailbox; the UID is the index and one
 	wg       sync.WaitGroup
 
-	mu   sync.Mutex
-	turn turn
-	open map[net.Conn]bool
-	seen []string // every line that a client sent
+	mu    sync.Mutex
+	turn  turn
+	open  map[net.Conn]bool
+	seen  []string // every line that a client sent
+	traps []string // see trap
 }
 
 // turn is what a villain does otherwise than a server should.
@@ -149,7 +150,9 @@ func (s *visit) serve() {
 		if err != nil {
 			return
 		}
-		line = strings.TrimRight(line, "\r\n")
+		if line, err = s.literals(strings.TrimRight(line, "\r\n")); err != nil {
+			return
+		}
 		tag, command, ok := strings.Cut(line, " ")
 		if !ok {
 			continue
@@ -163,6 +166,29 @@ func (s *visit) serve() {
 		if !s.obey(tag, command) {
 			return
 		}
+	}
+}
+
+var octets = regexp.MustCompile(`\{(\d+)\}$`)
+
+// literals reads the literals of a command and puts them in as quoted strings.
+func (s *visit) literals(line string) (string, error) {
+	for {
+		m := octets.FindStringSubmatch(line)
+		if m == nil {
+			return line, nil
+		}
+		s.say("+ go on")
+		n, _ := strconv.Atoi(m[1])
+		text := make([]byte, n)
+		if _, err := io.ReadFull(s.r, text); err != nil {
+			return "", err
+		}
+		rest, err := s.r.ReadString('\n')
+		if err != nil {
+			return "", err
+		}
+		line = strings.TrimSuffix(line, m[0]) + `"` + string(text) + `"` + strings.TrimRight(rest, "\r\n")
 	}
 }
 
@@ -232,6 +258,11 @@ func (s *visit) uid(rest string) {
 	word, args, _ := strings.Cut(rest, " ")
 	set, items, _ := strings.Cut(args, " ")
 	all := s.boxes[s.box]
+	if s.box == trap {
+		s.mu.Lock()
+		all = s.traps
+		s.mu.Unlock()
+	}
 	switch strings.ToUpper(word) {
 	case "SEARCH":
 		var text strings.Builder
