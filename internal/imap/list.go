@@ -95,8 +95,11 @@ func (o *listOp) take(item ListItem) error {
 		o.fn(item)
 		return nil
 	}
-	if _, twice := o.index[item.Name]; !twice {
+	at, twice := o.index[item.Name]
+	if !twice {
 		o.index[item.Name] = len(o.items)
+	}
+	if !twice || o.items[at].Raw != item.Raw { // two spellings of one name are for the caller to judge
 		o.items = append(o.items, item)
 	}
 	return nil

@@ -2,7 +2,10 @@ package ui
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
+	"unicode/utf16"
 
 	"mailtwin/internal/engine"
 	"mailtwin/internal/mail"
@@ -40,7 +43,27 @@ func (u *UI) JSONLine(v any) {
 	if err != nil { // cannot happen with our types
 		line = []byte(`{"event":"error","text":"encode result"}`)
 	}
-	u.print(u.out, string(line))
+	u.print(u.out, jsonPlain(string(line)))
+}
+
+// jsonPlain escapes what JSON permits as it is and a terminal might act on.
+func jsonPlain(line string) string {
+	if strings.IndexFunc(line, unfit) < 0 {
+		return line
+	}
+	var b strings.Builder
+	for _, c := range line {
+		switch {
+		case !unfit(c):
+			b.WriteRune(c)
+		case c > 0xFFFF:
+			hi, lo := utf16.EncodeRune(c)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, hi, lo)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
 }
 
 // jsonEvent prints an event; those that come again as a report are left out.

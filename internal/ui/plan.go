@@ -69,7 +69,7 @@ func planned(p engine.Planned) string {
 	case "copy":
 		return "to copy to " + p.Side.String()
 	case "move":
-		return "to move to " + Clean(string(p.To)) + " on " + p.Side.String()
+		return "to move to " + short(Clean(string(p.To)), longestName) + " on " + p.Side.String()
 	case "flag":
 		return "to flag on " + p.Side.String()
 	case "delete":
@@ -109,7 +109,7 @@ func operation(p engine.Planned) string {
 		}
 	}
 	if p.To != "" {
-		parts = append(parts, "to "+Clean(string(p.To)))
+		parts = append(parts, "to "+short(Clean(string(p.To)), longestName))
 	}
 	return strings.Join(parts, "  ")
 }

@@ -179,11 +179,11 @@ func doing(e engine.Event) string {
 func (u *UI) place(account string, box mail.Box) string {
 	switch {
 	case u.Names && box != "":
-		return Clean(account + "/" + string(box))
+		return short(Clean(account+"/"+string(box)), longestName)
 	case box == "":
 		return Clean(account)
 	}
-	return Clean(string(box))
+	return short(Clean(string(box)), longestName)
 }
 
 // hide takes the lines off the screen. The caller holds ui.mu.

@@ -77,11 +77,11 @@ func (u *UI) Status(s Status, now time.Time) {
 	for _, r := range s.Reports {
 		place := ""
 		if r.Mailbox != "" {
-			place = Clean(r.Mailbox) + ": "
+			place = short(Clean(r.Mailbox), longestName) + ": "
 		}
-		fmt.Fprintf(&b, "  %s: %s%s\n", Clean(r.Kind), place, Clean(r.Text))
+		fmt.Fprintf(&b, "  %s: %s%s\n", Clean(r.Kind), place, short(Clean(r.Text), longestText))
 		if r.Hint != "" {
-			fmt.Fprintf(&b, "    hint: %s\n", Clean(r.Hint))
+			fmt.Fprintf(&b, "    hint: %s\n", short(Clean(r.Hint), longestText))
 		}
 	}
 	u.print(u.out, strings.TrimSuffix(b.String(), "\n"))
@@ -112,7 +112,7 @@ func (s *Status) boxes(b *strings.Builder) {
 	}
 	name, total, digits := 0, 0, 0
 	for _, m := range s.Mailboxes {
-		name = max(name, width(Clean(m.Mailbox)))
+		name = max(name, width(short(Clean(m.Mailbox), longestName)))
 		total += m.Messages
 		digits = max(digits, len(number(m.Messages)))
 	}
@@ -122,7 +122,7 @@ func (s *Status) boxes(b *strings.Builder) {
 			notes = append(notes, number(n)+" "+reason)
 		}
 		slices.Sort(notes)
-		line := fmt.Sprintf("  %s  %*s", pad(Clean(m.Mailbox), min(name, 40)), digits, number(m.Messages))
+		line := fmt.Sprintf("  %s  %*s", pad(short(Clean(m.Mailbox), longestName), min(name, 40)), digits, number(m.Messages))
 		if len(notes) > 0 {
 			line += "  (" + strings.Join(notes, ", ") + ")"
 		}

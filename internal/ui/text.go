@@ -34,8 +34,7 @@ func Clean(s string) string {
 			}
 			space = true
 			continue
-		case c == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"), unicode.IsControl(c), unicode.Is(unicode.Bidi_Control, c),
-			c == '\u2028', c == '\u2029', c >= 0xE0000 && c <= 0xE007F:
+		case c == utf8.RuneError && !strings.HasPrefix(s[i:], "\uFFFD"), unfit(c):
 			b.WriteByte('?')
 		default:
 			b.WriteRune(c)
@@ -43,6 +42,29 @@ func Clean(s string) string {
 		space = false
 	}
 	return b.String()
+}
+
+// unfit reports whether a character does more than to be read.
+func unfit(c rune) bool {
+	return unicode.IsControl(c) || unicode.Is(unicode.Bidi_Control, c) || c == '\u2028' || c == '\u2029' || c >= 0xE0000 && c <= 0xE007F
+}
+
+// What of a text from elsewhere is shown, in characters.
+const (
+	longestName = 200
+	longestText = 1000
+)
+
+// short leaves out the middle of a text that is too long: names come first, and why something failed last.
+func short(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	r := []rune(s)
+	if len(r) <= most {
+		return s
+	}
+	return string(r[:most*2/3]) + " … " + string(r[len(r)-most/3:])
 }
 
 // number writes 1234567 as 1,234,567.

@@ -80,9 +80,9 @@ func (u *UI) Error(err error) {
 
 // complain prints what is wrong and its cure.
 func (u *UI) complain(text, hint string) {
-	text = u.red("mailtwin:") + " " + Clean(text)
+	text = u.red("mailtwin:") + " " + short(Clean(text), longestText)
 	if hint != "" {
-		text += "\nhint: " + Clean(hint)
+		text += "\nhint: " + short(Clean(hint), longestText)
 	}
 	u.print(u.err, text)
 }

@@ -36,7 +36,7 @@ func named(names ...string) turn {
 		n := len(v.traps)
 		v.mu.Unlock()
 		if word == "STATUS" {
-			v.say("* STATUS %s (MESSAGES %d UIDNEXT 100 UIDVALIDITY 7)\r\n%s OK", raw, n, tag)
+			v.say("* STATUS %s (MESSAGES %d UIDNEXT 100 UIDVALIDITY 7)\r\n%s OK", literally(strings.Trim(raw, `"`)), n, tag)
 			return true
 		}
 		v.box = trap
@@ -62,11 +62,11 @@ func TestHostileNames(t *testing.T) {
 		"absolute":             {names: []string{`"/etc/mailtwin-trap"`, `"//mailtwin-trap"`}, code: 1, errs: 2},
 		"folders of a Maildir": {names: []string{`"cur"`, `"new"`, `"tmp"`, `"INBOX/cur"`, `"INBOX/new"`, `"Box/tmp"`, `".mailtwin"`, `"mailtwin.d"`}, boxes: 8},
 		"control characters":   {names: []string{literally("a\x01\x1b[2Jb"), literally("bell\x07"), `"tab` + "\t" + `x"`, literally("line\nend"), literally("cr\rlf")}, boxes: 5},
-		"NUL":                  {names: []string{literally("nul\x00x"), literally("\x00")}, boxes: 2},
+		"NUL":                  {names: []string{literally("nul\x00x"), literally("\x00")}, code: 1, errs: 2},
 		"terminal escapes":     {names: []string{`"&ABsAWw-2J"`, `"&AJs-31m"`, `"&IC4-gpj.exe"`, `"&ABs-]0;owned&AAc-"`}, boxes: 4},
-		"modified UTF-7":       {names: []string{`"&AC4ALgAv-mailtwin-trap"`, `"&AC8-etc&AC8-mailtwin-trap"`, `"x&AC8-..&AC8-y"`, `"&"`, `"&-"`, `"&AAA-"`, `"&2D0-"`, `"&AGE-"`, `"a&ImIDkQ"`}, boxes: 9},
+		"modified UTF-7":       {names: []string{`"&AC4ALgAv-mailtwin-trap"`, `"&AC8-etc&AC8-mailtwin-trap"`, `"x&AC8-..&AC8-y"`, `"&"`, `"&-"`, `"&AAA-"`, `"&2D0-"`, `"&AGE-"`, `"a&ImIDkQ"`}, boxes: 6, code: 1, errs: 2},
 		"percent":              {names: []string{`"%2E%2E%2Fmailtwin-trap"`, `"%"`, `"%2e%2e"`, `"%00"`, `"a%2Fb"`}, boxes: 5},
-		"letter case":          {names: []string{`"box"`, `"BOX"`, `"inbox/x"`, `"Inbox/x"`}, boxes: 3, code: 1, errs: 1},
+		"letter case":          {names: []string{`"box"`, `"BOX"`, `"inbox/x"`, `"Inbox/x"`}, boxes: 2, code: 1, errs: 1},
 		"the same twice":       {names: []string{`"Twin"`, `"Twin"`}, boxes: 1},
 		"INBOX again":          {names: []string{`"inbox"`, `"InBoX"`}},
 		"normalisation":        {names: []string{`"&AOk-"`, `"e&AwE-"`}, boxes: 2},
@@ -140,6 +140,6 @@ func TestManyMailboxes(t *testing.T) {
 				return true
 			}
 			return false
-		}}, config: `mailboxes = ["INBOX", "Box"]`, code: 0})
+		}}, config: `mailboxes = ["INBOX", "Box"]`, memory: 256 << 20})
 	}
 }

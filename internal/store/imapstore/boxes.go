@@ -42,25 +42,44 @@ func (l *listing) wait(ctx context.Context) error {
 	if _, err := l.call.Wait(ctx); err != nil {
 		return err
 	}
-	calls := map[int]*imap.Call[imap.StatusData]{}
-	for i := range l.items {
-		if it := &l.items[i]; it.Status == nil && !notThere(it.Attrs) {
-			calls[i] = l.client.Status(it.Name, l.statusItems()...)
+	const flight = 1000 // commands that may be under way: each takes memory
+	type asked struct {
+		item *imap.ListItem
+		call *imap.Call[imap.StatusData]
+	}
+	var calls []asked
+	wait := func() error {
+		a := calls[0]
+		calls = calls[1:]
+		st, err := a.call.Wait(ctx)
+		if err == nil {
+			a.item.Status = &st
+		} else if broken(err) {
+			return err
 		}
+		return nil
 	}
 	for i := range l.items {
-		if calls[i] == nil {
+		it := &l.items[i]
+		if it.Status != nil || notThere(it.Attrs) || !sendable(it.Name) {
 			continue
 		}
-		st, err := calls[i].Wait(ctx)
-		if err == nil {
-			l.items[i].Status = &st
-		} else if broken(err) {
+		if calls = append(calls, asked{it, l.client.Status(it.Name, l.statusItems()...)}); len(calls) == flight {
+			if err := wait(); err != nil {
+				return err
+			}
+		}
+	}
+	for len(calls) > 0 {
+		if err := wait(); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// sendable reports whether a name can be sent at all.
+func sendable(name string) bool { return !strings.Contains(name, "\x00") }
 
 // notThere reports whether a name cannot be opened.
 func notThere(attrs []string) bool {
@@ -109,6 +128,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 	clear(s.names)
 	s.special = map[string]mail.Box{}
 	at := map[mail.Box]int{}
+	raws := map[mail.Box]string{}
 	var list []store.Status
 	for i := range l.items {
 		it := &l.items[i]
@@ -123,14 +143,17 @@ func (s *Store) statuses(l *listing) []store.Status {
 			err = errors.New("its name is not UTF-8")
 			box = mail.Box(strings.ToValidUTF8(string(box), "?"))
 		}
+		if err == nil && !sendable(it.Name) {
+			err = errNUL
+		}
 		if before, ok := at[box]; ok {
-			if s.names[box] != it.Name {
-				list[before].Err = fmt.Errorf("list mailbox %q: the server has it under two names, %q and %q", box, s.names[box], it.Name)
+			if raws[box] != it.Raw && box != mail.Inbox {
+				list[before].Err = fmt.Errorf("list mailbox %q: the server has it under two names, %q and %q", box, raws[box], it.Raw)
 			}
 			continue
 		}
 		at[box] = len(list)
-		s.names[box] = it.Name
+		s.names[box], raws[box] = it.Name, it.Raw
 		st := store.Status{Box: box, Role: roleOf(it.Attrs), Total: -1}
 		if err != nil {
 			st.Err = fmt.Errorf("list mailbox %q: %w", box, err)

@@ -40,7 +40,7 @@ func (o own) Unwrap() error { return o.error }
 var decided = []error{
 	store.ErrUnreachable, store.ErrLogin, store.ErrGone, store.ErrEpoch, store.ErrReadOnly, store.ErrNotEmpty,
 	store.ErrRefused, store.ErrSetup, errNoHello, errNoEpoch, errNoUIDs, errNoCount, errClosed,
-	errNoName, errPart, errLevels, errControl, errDelim, errExists, errInbox, errPartial, errLies,
+	errNoName, errPart, errLevels, errControl, errNUL, errDelim, errExists, errInbox, errPartial, errLies,
 }
 
 // refusal returns the server's NO or BAD in an error, nil if it has none.

@@ -13,6 +13,7 @@ var (
 	errNoName  = errors.New("the name is empty")
 	errPart    = errors.New("the name has an empty component")
 	errLevels  = errors.New("the server has no hierarchy")
+	errNUL     = errors.New("the name has a NUL")
 	errControl = errors.New("the name has control characters")
 	errDelim   = errors.New("the name has the character that separates levels on this server")
 )
