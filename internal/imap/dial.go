@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"strings"
@@ -91,7 +90,7 @@ func (c *Client) greet(ctx context.Context) error {
 		return nil
 	}
 	if c.preAuth {
-		return errors.New("the server greets with PREAUTH, which rules out STARTTLS")
+		return fmt.Errorf("%w: the server greets with PREAUTH, which rules it out", ErrStartTLS)
 	}
 	if err := c.askStartTLS(); err != nil {
 		return err
@@ -153,7 +152,7 @@ func (c *Client) readGreeting() error {
 	case "BYE":
 		return &Error{Kind: "BYE", Code: st.Code, Text: st.Text, Hint: hint(st.Code, st.Text)}
 	default:
-		return fmt.Errorf("read greeting: the server does not speak IMAP: %.40q", kind)
+		return fmt.Errorf("read greeting: %w: it does not speak IMAP: %.40q", ErrProtocol, kind)
 	}
 	c.noteCaps(st)
 	return nil
@@ -180,18 +179,21 @@ func (c *Client) askStartTLS() error {
 	for range 100 {
 		kind, st, err := c.startTLSAnswer(tag)
 		switch {
+		case wire.IsSyntax(err):
+			return fmt.Errorf("%w: %w", ErrStartTLS, err)
 		case err != nil:
 			return fmt.Errorf("ask for STARTTLS: %w", connError(err))
 		case kind == "":
 			continue
 		case kind != "OK":
-			return &Error{Command: "STARTTLS", Kind: kind, Code: st.Code, Text: st.Text, Hint: hint(st.Code, st.Text)}
+			e := &Error{Command: "STARTTLS", Kind: kind, Code: st.Code, Text: st.Text, Hint: hint(st.Code, st.Text)}
+			return fmt.Errorf("%w: %w", ErrStartTLS, e)
 		case c.dec.Buffered() > 0:
-			return errors.New("ask for STARTTLS: the server sent more before TLS began")
+			return fmt.Errorf("%w: the server sent more before TLS began", ErrStartTLS)
 		}
 		return nil
 	}
-	return errors.New("ask for STARTTLS: the server does not answer it")
+	return fmt.Errorf("%w: the server does not answer it", ErrStartTLS)
 }
 
 // startTLSAnswer reads one response; kind is "" when it was not the answer.

@@ -26,6 +26,12 @@ var ErrClosed = fmt.Errorf("connection was closed here: %w", net.ErrClosed)
 // taken for it: an empty SEARCH would mean that every message is gone.
 var ErrNoAnswer = errors.New("the server sent no answer")
 
+// ErrProtocol says that a server, or something between, does what is not in the protocol, so that nothing it says can be used.
+var ErrProtocol = errors.New("the server breaks the protocol")
+
+// ErrStartTLS says that the connection could not be made safe, for another reason than the network. Nothing but STARTTLS was sent.
+var ErrStartTLS = errors.New("ask for STARTTLS")
+
 // Error is a refusal by the server: NO or BAD of a command, or BYE.
 type Error struct {
 	Command string // the command's name; "" for a BYE that no command asked for

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"mailtwin/internal/imap"
@@ -129,21 +130,90 @@ func TestMemoryIsBounded(t *testing.T) { // not parallel: it measures memory
 	}
 }
 
+// TestIdleDeadline: the deadline moves with each octet, and holds only while an answer is due.
 func TestIdleDeadline(t *testing.T) {
 	t.Parallel()
-	c := serve(t, imap.Config{Timeout: 200 * time.Millisecond}, "* OK hi\r\n", func(conn net.Conn) {
-		for _, b := range []byte("* OK slow\r\nt1 OK\r\n") {
-			time.Sleep(20 * time.Millisecond) // much slower in all than the timeout
-			_, _ = conn.Write([]byte{b})
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, imap.Config{Timeout: 10 * time.Second}, "* OK hi\r\n", func(conn net.Conn) {
+			for _, b := range []byte("* OK slow\r\nt1 OK\r\n") {
+				time.Sleep(time.Second) // much slower in all than the timeout
+				_, _ = conn.Write([]byte{b})
+			}
+			<-t.Context().Done()
+		})
+		time.Sleep(time.Minute) // nothing is due yet
+		wait(t, c.Noop())
+		start := time.Now()
+		_, err := c.Noop().Wait(ctxOf(t))
+		if !errors.Is(err, imap.ErrTimeout) || time.Since(start) != 10*time.Second {
+			t.Error(err, time.Since(start))
 		}
-		<-t.Context().Done()
 	})
-	time.Sleep(400 * time.Millisecond) // nothing is due yet
-	wait(t, c.Noop())
-	start := time.Now()
-	_, err := c.Noop().Wait(ctxOf(t))
-	if !errors.Is(err, imap.ErrTimeout) || time.Since(start) > 5*time.Second {
-		t.Error(err, time.Since(start))
+}
+
+// TestSlowDrip: an octet now and then moves the idle deadline, and yet a response that never ends is not waited for for ever,
+// wherever it is: in a line, in a body, before STARTTLS, in a body that nobody reads.
+func TestSlowDrip(t *testing.T) {
+	t.Parallel()
+	drip := func(conn net.Conn) {
+		for {
+			if _, err := conn.Write([]byte{'x'}); err != nil {
+				return
+			}
+			time.Sleep(9 * time.Second)
+		}
+	}
+	for name, begin := range map[string]string{
+		"tagged": "t1 OK ", "untagged": "* OK ", "tag": "", "body": "* 1 FETCH (UID 1 BODY[] {100000}\r\n", "late UID": "* 1 FETCH (BODY[] {100000}\r\n",
+		"unknown": "* 9 FETCH (UID 9 BODY[] {100000}\r\n", "list": "* LIST (", "many lines": "* OK\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t, imap.Config{Timeout: 10 * time.Second}, "* OK hi\r\n", func(conn net.Conn) {
+					_, _ = io.WriteString(conn, begin)
+					drip(conn)
+				})
+				start := time.Now()
+				_, err := c.UIDFetch(imap.NumSetOf(1), bodyItems(), imap.FetchOptions{}, func(m *imap.Message) error {
+					_, err := io.Copy(io.Discard, m.Body)
+					return err
+				}).Wait(t.Context())
+				if !errors.Is(err, imap.ErrSlow) || time.Since(start) > 2*time.Minute {
+					t.Error(err, time.Since(start))
+				}
+			})
+		})
+	}
+	for _, sec := range []imap.Security{imap.Plain, imap.StartTLS, imap.TLS} {
+		synctest.Test(t, func(t *testing.T) {
+			client, server := net.Pipe()
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				switch sec {
+				case imap.TLS: // a ServerHello of 16 kB
+					_, _ = server.Read(make([]byte, 4096))
+					_, _ = io.WriteString(server, "\x16\x03\x03\x40\x00\x02\x00\x3f\xf0")
+				case imap.StartTLS:
+					_, _ = io.WriteString(server, "* OK hi\r\n")
+					_, _ = server.Read(make([]byte, 4096))
+					_, _ = io.WriteString(server, "s0 OK ")
+				default:
+					_, _ = io.WriteString(server, "* OK ")
+				}
+				drip(server)
+			}()
+			start := time.Now()
+			_, err := imap.Dial(t.Context(), imap.Config{
+				Address: "localhost:143", Security: sec, Timeout: 10 * time.Second,
+				Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+			})
+			if !errors.Is(err, imap.ErrSlow) || time.Since(start) > 2*time.Minute {
+				t.Error(sec, err, time.Since(start))
+			}
+			_ = server.Close()
+			<-done
+		})
 	}
 }
 
@@ -168,18 +238,20 @@ func TestContextEndsEverything(t *testing.T) {
 func TestDialEnds(t *testing.T) {
 	t.Parallel()
 	for _, sec := range []imap.Security{imap.Plain, imap.TLS} {
-		for _, timeout := range []time.Duration{50 * time.Millisecond, time.Hour} {
-			client, server := net.Pipe()
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-			_, err := imap.Dial(ctx, imap.Config{
-				Address: "localhost:143", Security: sec, Timeout: timeout,
-				Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+		for _, timeout := range []time.Duration{5 * time.Second, time.Hour} {
+			synctest.Test(t, func(t *testing.T) {
+				client, server := net.Pipe()
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				_, err := imap.Dial(ctx, imap.Config{
+					Address: "localhost:143", Security: sec, Timeout: timeout,
+					Dial: func(context.Context, string, string) (net.Conn, error) { return client, nil },
+				})
+				if timeout == time.Hour && !errors.Is(err, context.DeadlineExceeded) || timeout != time.Hour && !errors.Is(err, imap.ErrTimeout) {
+					t.Error(sec, timeout, err)
+				}
+				_ = server.Close()
 			})
-			if timeout == time.Hour && !errors.Is(err, context.DeadlineExceeded) || timeout != time.Hour && !errors.Is(err, imap.ErrTimeout) {
-				t.Error(sec, timeout, err)
-			}
-			cancel()
-			_ = server.Close()
 		}
 	}
 }

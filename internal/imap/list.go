@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -99,7 +100,9 @@ func (o *listOp) take(item ListItem) error {
 	if !twice {
 		o.index[item.Name] = len(o.items)
 	}
-	if !twice || o.items[at].Raw != item.Raw { // two spellings of one name are for the caller to judge
+	absent := func(a string) bool { return strings.EqualFold(a, `\NonExistent`) }
+	// Two spellings of one name are for the caller to judge, if both are of mailboxes.
+	if !twice || o.items[at].Raw != item.Raw && !slices.ContainsFunc(item.Attrs, absent) {
 		o.items = append(o.items, item)
 	}
 	return nil

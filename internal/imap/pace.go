@@ -1,7 +1,9 @@
 package imap
 
 import (
+	"errors"
 	"io"
+	"os"
 	"time"
 )
 
@@ -40,6 +42,9 @@ func (p *pace) Read(b []byte) (int, error) {
 	}
 	p.got += int64(n)
 	p.command += int64(n)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = ErrTimeout // also for who reads a body
+	}
 	if err == nil && p.spent > patience*p.timeout && float64(p.got) < slowest*p.spent.Seconds() {
 		err = ErrSlow
 	}

@@ -50,7 +50,7 @@ func (c *Client) explain(err error) error {
 
 // protocolError is a response that leaves no way to go on.
 func protocolError(format string, args ...any) error {
-	return fmt.Errorf("the server breaks the protocol: "+format, args...)
+	return fmt.Errorf("%w: %w", ErrProtocol, fmt.Errorf(format, args...))
 }
 
 // readResponse takes one response. Its error ends the connection; what can be skipped is.

@@ -82,15 +82,26 @@ func (s *Store) fault(ctx context.Context, err error) error {
 		return o.error
 	case errors.As(err, &auth):
 		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrLogin, err), loginHint(auth))
+	case errors.Is(err, imap.ErrStartTLS):
+		return mail.WithHint(err, "the password was not sent; with imaps:// the connection is safe from its start, if the server offers that")
+	case incredible(err):
+		return mail.WithHint(err, "the next sync goes on where this one stopped; if this stays, tell it to those who run the server")
 	case !broken(err):
 		return err
 	}
+	return mail.WithHint(fmt.Errorf("%w: %w", store.ErrUnreachable, err), s.networkHint(err))
+}
+
+// incredible reports whether a server, or something between, said what cannot be, or what has no end.
+func incredible(err error) bool {
 	var syntax *wire.SyntaxError
 	var limit *wire.LimitError
-	if errors.Is(err, imap.ErrNoAnswer) || errors.As(err, &syntax) || errors.As(err, &limit) {
-		return err
+	for _, e := range []error{imap.ErrProtocol, imap.ErrNoAnswer, errLies, errNoEpoch, errNoCount, errPartial} {
+		if errors.Is(err, e) {
+			return true
+		}
 	}
-	return mail.WithHint(fmt.Errorf("%w: %w", store.ErrUnreachable, err), s.networkHint(err))
+	return errors.As(err, &syntax) || errors.As(err, &limit)
 }
 
 func loginHint(e *imap.AuthError) string {

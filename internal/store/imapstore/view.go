@@ -332,7 +332,7 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	}
 	total = v.c.total()
 	if found.All.Len() != total || found.Status.Code == "MESSAGELIMIT" {
-		return fmt.Errorf("%w: %d of %d", errPartial, found.All.Len(), total)
+		return partial(found.All.Len(), total)
 	}
 	var lacking, gone imap.NumSet
 	have := imap.NumSet{}
@@ -355,9 +355,17 @@ func (v *viewer) complete(ctx context.Context, st imap.Status) error {
 	}
 	v.seen.order()
 	if total = v.c.total(); len(v.seen.uids) != total {
-		return fmt.Errorf("%w: %d of %d", errPartial, len(v.seen.uids), total)
+		return partial(len(v.seen.uids), total)
 	}
 	return nil
+}
+
+// partial says that a list does not agree with EXISTS.
+func partial(listed, total int) error {
+	if listed > total {
+		return fmt.Errorf("%w: %d messages of %d", errLies, listed, total)
+	}
+	return fmt.Errorf("%w: %d of %d", errPartial, listed, total)
 }
 
 // maxSet is the length of a set in one command, in octets; servers take lines of 8,000 and more.
