@@ -119,6 +119,8 @@ func withCure(err error) error {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		hint = "make room on the disk and sync again; nothing is lost"
+	case errors.Is(err, syscall.ENAMETOOLONG):
+		hint = `give the mailbox a shorter name, or leave it out of mailboxes with "!" and its name`
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM), errors.Is(err, syscall.EROFS):
 		hint = "check the owner and the permissions"
 	case errors.Is(err, store.ErrLogin):

@@ -64,7 +64,7 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 		return err
 	}
 	c.after = append(c.after, func(tx *state.Tx) error { return c.commit(tx, ops, intents, done, passed) })
-	c.tell(ops, done)
+	c.tell(ops, done, passed)
 	return nil
 }
 
@@ -305,10 +305,16 @@ func (c *copier) pair(op plan.Copy, h handed) mail.Pair {
 	return p
 }
 
+// lostText says what became of messages that were sent or asked for in vain, by the side that they did not reach.
+var lostText = [2]string{
+	mail.Local:  "did not come from the remote side, or are gone there",
+	mail.Remote: "were sent to the remote side, and are not to be found there",
+}
+
 // tell counts and reports the outcome of a batch.
-func (c *copier) tell(ops []plan.Copy, done []mail.Done) {
-	copied := 0
-	for _, d := range done {
+func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed) {
+	copied, lost := 0, 0
+	for i, d := range done {
 		switch {
 		case d.Key != "":
 			copied++
@@ -319,8 +325,17 @@ func (c *copier) tell(ops []plan.Copy, done []mail.Done) {
 			c.box.open = true
 			if d.Err != nil {
 				_ = c.run.fail(c.box, d.Err)
+			} else if passed[i].ok || c.to == mail.Local { // what is gone from here was taken away by the user
+				lost++
 			}
 		}
+	}
+	if lost > 0 {
+		c.run.report(state.Report{
+			Box: c.box.name, Kind: "not copied", Count: lost, Text: fmt.Sprintf("%d messages %s", lost, lostText[c.to]),
+			Hint: "the next sync looks again",
+		})
+		c.run.count(func(s *Summary) { s.Left += lost })
 	}
 	c.done += len(ops)
 	c.run.count(func(s *Summary) {

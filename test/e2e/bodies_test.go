@@ -42,8 +42,7 @@ func TestHostileBodies(t *testing.T) {
 		})
 	}
 	for title, x := range map[string]misdeed{
-		"shorter than said": {turn: send(body(m, len(m)+500)), code: 10, says: "in time"},
-		"longer than said":  {turn: send(body(m+strings.Repeat("and more of it\r\n", 10), len(m))), code: 0, more: true},
+		"longer than said": {turn: send(body(m+strings.Repeat("and more of it\r\n", 10), len(m))), code: 0, more: true},
 		"huge": {turn: bodies(func(v *visit, _ string) bool {
 			v.say("%s", strings.TrimSuffix(body("", 4000000000), ")\r\n"))
 			return v.hang()
@@ -53,23 +52,15 @@ func TestHostileBodies(t *testing.T) {
 			_ = v.conn.Close()
 			return true
 		}), code: 10},
-		"large and silent": {turn: bodies(func(v *visit, _ string) bool {
-			v.say("%s", strings.TrimSuffix(body(m, 1900000000), ")\r\n"))
-			return v.hang()
-		}), code: 10, says: "in time"},
-		"slow drip": {turn: bodies(func(v *visit, _ string) bool {
-			v.say("%s", strings.TrimSuffix(body("", 1900000000), ")\r\n"))
-			return v.drip("x\r\n", 300e6)
-		}), code: 10, says: "slow"},
 		"again and again":  {turn: bodies(func(v *visit, _ string) bool { return v.flood(body(m, len(m))) }), code: 1, says: "twice", more: true},
-		"of other UIDs":    {turn: send(strings.ReplaceAll(body(m, len(m)), "UID 13", "UID 5")), code: 0},
-		"of UID 0":         {turn: send(strings.ReplaceAll(body(m, len(m)), "UID 13", "UID 0")), code: 0},
-		"NIL":              {turn: send("* 13 FETCH (UID 13 FLAGS () BODY[] NIL)\r\n"), code: 0},
-		"none":             {turn: send(""), code: 0},
+		"of other UIDs":    {turn: send(strings.ReplaceAll(body(m, len(m)), "UID 13", "UID 5")), code: 3, says: "did not come"},
+		"of UID 0":         {turn: send(strings.ReplaceAll(body(m, len(m)), "UID 13", "UID 0")), code: 3, says: "did not come"},
+		"NIL":              {turn: send("* 13 FETCH (UID 13 FLAGS () BODY[] NIL)\r\n"), code: 3, says: "did not come"},
+		"none":             {turn: send(""), code: 3, says: "did not come"},
 		"empty":            {turn: send(body("", 0)), code: 0, more: true},
 		"odd date":         {turn: send(strings.ReplaceAll(body(m, len(m)), "01-Mar-2024 12:00:00 +0000", "99-Foo-0000 99:99:99 +9999")), code: 0, more: true},
 		"BYE":              {turn: bodies(func(v *visit, _ string) bool { v.say("* BYE go away"); _ = v.conn.Close(); return true }), code: 10, says: "BYE"},
-		"refused":          {turn: bodies(func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 1, says: "not today"},
+		"refused":          {turn: bodies(func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 1, says: "not today", hint: "-"},
 		"NUL in it":        {turn: send(body("Message-ID: <nul@x>\r\n\r\n\x00\x00\r\n", len("Message-ID: <nul@x>\r\n\r\n\x00\x00\r\n"))), code: 0, more: true},
 		"negative literal": {turn: send(strings.ReplaceAll(body(m, 1), "{1}", "{-1}")), code: 1},
 		"nested":           {turn: send("* 13 FETCH (UID 13 BODYSTRUCTURE " + strings.Repeat("(", 5000) + strings.Repeat(")", 5000) + ")\r\n"), code: 1, says: "nesting"},
@@ -85,10 +76,8 @@ func TestHostileBodies(t *testing.T) {
 			if x.more {
 				return
 			}
-			v.mu.Lock()
-			v.boxes["INBOX"] = append(v.boxes["INBOX"], m)
-			v.mu.Unlock()
-			v.takeTurn(good)
+			v.add("INBOX", m)
+			v.takeTurn(x.goodTurn())
 			w.run("sync", "a")
 			if n := len(w.local()); n != 25 {
 				t.Errorf("%d messages after all", n)
@@ -107,14 +96,17 @@ func TestHostileSTARTTLS(t *testing.T) {
 		"injected with the OK": {turn: on("STARTTLS", func(v *visit, tag string) bool {
 			v.say("%s OK go on\r\nt1 OK done\r\n* LIST () \"/\" evil", tag)
 			return v.startTLS()
-		}), code: 1, says: "before TLS"},
+		}), code: 1, says: "before TLS", hint: "the password was not sent"},
 		"refused":           {turn: on("STARTTLS", func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 1, says: "not today"},
 		"unknown":           {turn: on("STARTTLS", func(v *visit, tag string) bool { v.say("%s BAD what", tag); return true }), code: 1, says: "STARTTLS"},
-		"PREAUTH":           {turn: greet("* PREAUTH come in"), code: 10, says: "PREAUTH"},
-		"endless before it": {turn: flood("STARTTLS", "* OK x\r\n"), code: 10, says: "STARTTLS"},
+		"PREAUTH":           {turn: greet("* PREAUTH come in"), code: 1, says: "PREAUTH"},
+		"endless before it": {turn: flood("STARTTLS", "* OK x\r\n"), code: 1, says: "STARTTLS"},
 		"endless line":      {turn: flood("STARTTLS", "x"), code: 1, says: "over the limit"},
-		"garbage instead":   {turn: on("STARTTLS", func(v *visit, tag string) bool { v.say("%s OK go on", tag); return v.drip("garbage", 1e6) }), code: 10},
-		"silence instead":   {turn: on("STARTTLS", func(v *visit, tag string) bool { v.say("%s OK go on", tag); return v.hang() }), code: 10, says: "in time"},
+		"garbage instead": {turn: on("STARTTLS", func(v *visit, tag string) bool {
+			v.say("%s OK go on", tag)
+			_, _ = v.r.ReadByte() // TLS has begun
+			return v.flood("garbage")
+		}), code: 10, hint: "does not speak TLS"},
 		"data before the OK": {turn: on("STARTTLS", func(v *visit, tag string) bool {
 			v.say("* CAPABILITY IMAP4rev1 AUTH=LOGIN\r\n* LIST () \"/\" evil\r\n%s OK", tag)
 			return v.startTLS()
@@ -126,7 +118,7 @@ func TestHostileSTARTTLS(t *testing.T) {
 			t.Parallel()
 			_, v, _ := suffer(t, x)
 			for _, c := range v.commands() {
-				if strings.Contains(c, "correct-horse") && x.code != 0 {
+				if strings.Contains(c, correct) && x.code != 0 {
 					t.Errorf("the password went out: %q", c)
 				}
 			}

@@ -29,12 +29,11 @@ func named(names ...string) turn {
 			return false
 		}
 		raw := quoted.FindString(rest)
-		if _, ok := v.boxes[strings.Trim(raw, `"`)]; ok {
+		if _, ok := v.messages(strings.Trim(raw, `"`)); ok {
 			return false
 		}
-		v.mu.Lock()
-		n := len(v.traps)
-		v.mu.Unlock()
+		traps, _ := v.messages(trap)
+		n := len(traps)
 		if word == "STATUS" {
 			v.say("* STATUS %s (MESSAGES %d UIDNEXT 100 UIDVALIDITY 7)\r\n%s OK", literally(strings.Trim(raw, `"`)), n, tag)
 			return true

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"regexp"
 	"slices"
@@ -18,16 +19,17 @@ import (
 )
 
 // villain is a small IMAP server that keeps to the rules until it is given an evil turn. It has a few mailboxes with a few
-// messages; nothing that a client does changes them.
+// messages; all that a client can change is that it can upload more.
 type villain struct {
 	t        testing.TB
 	listener net.Listener
-	boxes    map[string][]string // messages by mailbox; the UID is the index and one
 	wg       sync.WaitGroup
 
 	mu    sync.Mutex
+	boxes map[string][]string // messages by mailbox; the UID is the index and one
 	turn  turn
 	open  map[net.Conn]bool
+	turns int
 	seen  []string // every line that a client sent
 	traps []string // see trap
 }
@@ -36,6 +38,7 @@ type villain struct {
 type turn struct {
 	greet func(*visit) bool                        // instead of the greeting; false: end the connection
 	on    func(v *visit, tag, command string) bool // before a command is answered; true: nothing more is to be said
+	line  func(v *visit, line string) bool         // before the literals of a command are read; true: nothing more is to be said
 	caps  string                                   // more capabilities
 }
 
@@ -46,6 +49,8 @@ type visit struct {
 	r    *bufio.Reader
 	turn turn
 	box  string
+
+	modseq int
 }
 
 func newVillain(t testing.TB, boxes map[string][]string) *villain {
@@ -61,7 +66,7 @@ func newVillain(t testing.TB, boxes map[string][]string) *villain {
 			}
 			v.mu.Lock()
 			v.open[conn] = true
-			s := &visit{villain: v, conn: conn, r: bufio.NewReaderSize(conn, 1<<20), turn: v.turn}
+			s := &visit{villain: v, conn: conn, r: bufio.NewReaderSize(conn, 1<<20), turn: v.turn, modseq: v.turns}
 			v.mu.Unlock()
 			v.wg.Go(s.serve)
 		}
@@ -81,6 +86,7 @@ func (v *villain) takeTurn(t turn) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.turn, v.seen = t, nil
+	v.turns++
 	for c := range v.open {
 		_ = c.Close()
 	}
@@ -110,13 +116,13 @@ func (s *visit) flood(text string) bool {
 }
 
 // drip sends an octet at a time, forever.
-func (s *visit) drip(text string, pause time.Duration) bool {
+func (s *visit) drip(text string) bool {
 	for {
 		for i := range len(text) {
 			if _, err := s.conn.Write([]byte{text[i]}); err != nil {
 				return true
 			}
-			time.Sleep(pause)
+			time.Sleep(500 * time.Millisecond)
 		}
 	}
 }
@@ -150,16 +156,19 @@ func (s *visit) serve() {
 		if err != nil {
 			return
 		}
-		if line, err = s.literals(strings.TrimRight(line, "\r\n")); err != nil {
+		line = strings.TrimRight(line, "\r\n")
+		if s.turn.line != nil && s.turn.line(s, line) {
+			s.note(line)
+			continue
+		}
+		if line, err = s.literals(line); err != nil {
 			return
 		}
 		tag, command, ok := strings.Cut(line, " ")
 		if !ok {
 			continue
 		}
-		s.mu.Lock()
-		s.seen = append(s.seen, line)
-		s.mu.Unlock()
+		s.note(line)
 		if s.turn.on != nil && s.turn.on(s, tag, command) {
 			continue
 		}
@@ -167,6 +176,31 @@ func (s *visit) serve() {
 			return
 		}
 	}
+}
+
+func (v *villain) note(line string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.seen = append(v.seen, line)
+}
+
+// messages returns what is in a mailbox.
+func (v *villain) messages(name string) (all []string, ok bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if name == trap {
+		return slices.Clone(v.traps), true
+	}
+	all, ok = v.boxes[name]
+	return slices.Clone(all), ok
+}
+
+// add puts a message into a mailbox and returns its UID.
+func (v *villain) add(name, text string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.boxes[name] = append(v.boxes[name], text)
+	return len(v.boxes[name])
 }
 
 var octets = regexp.MustCompile(`\{(\d+)\}$`)
@@ -209,18 +243,23 @@ func (s *visit) obey(tag, command string) bool {
 	case "LIST":
 		s.list(strings.HasPrefix(rest, `"" ""`))
 	case "STATUS":
-		if _, ok := s.boxes[name]; !ok {
+		all, ok := s.messages(name)
+		if !ok {
 			s.say("%s NO [NONEXISTENT] no such mailbox", tag)
 			return true
 		}
-		s.say(`* STATUS "%s" (MESSAGES %d UIDNEXT %d UIDVALIDITY 7)`, name, len(s.boxes[name]), len(s.boxes[name])+1)
+		s.say(`* STATUS "%s" (MESSAGES %d UIDNEXT %d UIDVALIDITY 7%s)`, name, len(all), len(all)+1, s.modSeq(" HIGHESTMODSEQ %d"))
 	case "SELECT", "EXAMINE":
-		if _, ok := s.boxes[name]; !ok {
+		if _, ok := s.messages(name); !ok {
 			s.say("%s NO [NONEXISTENT] no such mailbox", tag)
 			return true
 		}
 		s.opened(name)
 		s.say("%s OK [READ-WRITE] open", tag)
+		return true
+	case "APPEND":
+		_, text, _ := strings.Cut(rest, `"From: `)
+		s.say("%s OK [APPENDUID 7 %d] done", tag, s.add(name, "From: "+strings.TrimSuffix(text, `"`)))
 		return true
 	case "UID":
 		s.uid(rest)
@@ -241,7 +280,10 @@ func (s *visit) list(root bool) {
 		s.say(`* LIST (\Noselect) "/" ""`)
 		return
 	}
-	for name := range s.boxes {
+	s.mu.Lock()
+	names := slices.Sorted(maps.Keys(s.boxes))
+	s.mu.Unlock()
+	for _, name := range names {
 		s.say(`* LIST () "/" "%s"`, name)
 	}
 }
@@ -249,20 +291,25 @@ func (s *visit) list(root bool) {
 // opened says what there is to say of a mailbox that is opened.
 func (s *visit) opened(name string) {
 	s.box = name
-	n := len(s.boxes[name])
-	s.say("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT %d] n", n, n+1)
+	all, _ := s.messages(name)
+	n := len(all)
+	s.say("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft)\r\n* %d EXISTS\r\n* OK [UIDVALIDITY 7] v\r\n* OK [UIDNEXT %d] n%s", n, n+1,
+		s.modSeq("\r\n* OK [HIGHESTMODSEQ %d] m"))
+}
+
+// modSeq formats the mailboxes' HIGHESTMODSEQ, if the server has one: it is another in each turn, as if flags had changed.
+func (s *visit) modSeq(format string) string {
+	if !strings.Contains(s.turn.caps, "CONDSTORE") {
+		return ""
+	}
+	return fmt.Sprintf(format, s.modseq)
 }
 
 // uid does UID FETCH and UID SEARCH.
 func (s *visit) uid(rest string) {
 	word, args, _ := strings.Cut(rest, " ")
 	set, items, _ := strings.Cut(args, " ")
-	all := s.boxes[s.box]
-	if s.box == trap {
-		s.mu.Lock()
-		all = s.traps
-		s.mu.Unlock()
-	}
+	all, _ := s.messages(s.box)
 	switch strings.ToUpper(word) {
 	case "SEARCH":
 		var text strings.Builder

@@ -78,6 +78,9 @@ func (l *listing) wait(ctx context.Context) error {
 	return nil
 }
 
+// renameHint is what can be done about a mailbox whose name cannot be used.
+const renameHint = `rename it on the server, or leave it out of mailboxes with "!" and its name`
+
 // sendable reports whether a name can be sent at all.
 func sendable(name string) bool { return !strings.Contains(name, "\x00") }
 
@@ -148,7 +151,8 @@ func (s *Store) statuses(l *listing) []store.Status {
 		}
 		if before, ok := at[box]; ok {
 			if raws[box] != it.Raw && box != mail.Inbox {
-				list[before].Err = fmt.Errorf("list mailbox %q: the server has it under two names, %q and %q", box, raws[box], it.Raw)
+				err := fmt.Errorf("list mailbox %q: the server has it under two names, %q and %q", box, raws[box], it.Raw)
+				list[before].Err = mail.WithHint(err, renameHint)
 			}
 			continue
 		}
@@ -156,7 +160,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 		s.names[box], raws[box] = it.Name, it.Raw
 		st := store.Status{Box: box, Role: roleOf(it.Attrs), Total: -1}
 		if err != nil {
-			st.Err = fmt.Errorf("list mailbox %q: %w", box, err)
+			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: %w", box, err), renameHint)
 		}
 		if d := it.Status; d != nil {
 			st.Total = int(d.Messages)

@@ -13,6 +13,8 @@ import (
 	"mailtwin/internal/mail"
 )
 
+const longHint = `give it a shorter name on the other side, or leave it out of mailboxes with "!" and its name`
+
 // maxName is the longest file name that file systems take, in bytes.
 const maxName = 255
 
@@ -36,7 +38,7 @@ func (n naming) dir(box mail.Box) (string, error) {
 		}
 		parts[i] = n.escape(p)
 		if len(parts[i]) > maxName {
-			return "", fmt.Errorf("name mailbox %q: a name of more than %d bytes", box, maxName)
+			return "", mail.WithHint(fmt.Errorf("name mailbox %q: a name of more than %d bytes", box, maxName), longHint)
 		}
 	}
 	if n.layout == Nested {
@@ -50,7 +52,7 @@ func (n naming) dir(box mail.Box) (string, error) {
 		name = "." + name
 	}
 	if len(name) > maxName {
-		return "", fmt.Errorf("name mailbox %q: a name of more than %d bytes", box, maxName)
+		return "", mail.WithHint(fmt.Errorf("name mailbox %q: a name of more than %d bytes", box, maxName), longHint)
 	}
 	return name, nil
 }
