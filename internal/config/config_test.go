@@ -144,6 +144,8 @@ func TestFaults(t *testing.T) {
 		"expunge":              {good + `expunge = ["remote", "loca"]`, `config.toml:4: "expunge" must be`, `did you mean "local"?`},
 		"no local":             {"[account.a]\nremote = \"imaps://me@h\"", `config.toml:1: the account has no "local"`, "maildir:~/Mail"},
 		"relative":             {"[account.a]\nremote = \"imaps://me@h\"\nlocal = \"maildir:Mail\"", `config.toml:3: "local": Mail is not an absolute path`, "~"},
+		"password, no scheme":  {"[account.a]\nremote = \"me:p@w@h\"\nlocal = \"~/M\"", `config.toml:2: "remote" is not an address of a store: "me:***@h"`, "imaps://"},
+		"password, wrong":      {"[account.a]\nremote = \"imps://me:pw@h\"\nlocal = \"~/M\"", `config.toml:2: "remote" is not an address of a store: "imps://me:***@h"`, "imaps://"},
 		"no scheme":            {"[account.a]\nremote = \"imap.example.com\"\nlocal = \"~/M\"", `config.toml:2: "remote" is not an address of a store: "imap.example.com"`, "imaps://"},
 		"no user":              {"[account.a]\nremote = \"imaps://h\"\nlocal = \"~/M\"", `config.toml:2: no user is given for "remote"`, "user ="},
 		"two users":            {good + `user = "other"`, `config.toml:4: the user is given twice: "other", and "me" in the address`, ""},

@@ -47,7 +47,7 @@ func Address(word, home, dir string) (Store, error) {
 		return Store{IMAP: m}, nil
 	case kindNone:
 		if strings.Contains(word, "://") {
-			return Store{}, mail.WithHint(fmt.Errorf("%s: not an address of a store", word), addressHint)
+			return Store{}, mail.WithHint(fmt.Errorf("%s: not an address of a store", withoutSecret(word)), addressHint)
 		}
 	}
 	path := strings.TrimPrefix(word, "maildir:")
@@ -124,8 +124,24 @@ func (r *accountReader) store(side mail.Side) Store {
 	case kindMaildir:
 		return Store{Maildir: r.maildir(side, n, address)}
 	}
-	r.add(n.line, addressHint, "%q is not an address of a store: %q", side.String(), address)
+	r.add(n.line, addressHint, "%q is not an address of a store: %q", side.String(), withoutSecret(address))
 	return Store{}
+}
+
+// withoutSecret is an address as it may be shown: it may be wrong, and have a password in it all the same.
+func withoutSecret(address string) string {
+	at := strings.LastIndex(address, "@")
+	if at < 0 {
+		return address
+	}
+	user := 0
+	if i := strings.Index(address[:at], "://"); i >= 0 {
+		user = i + len("://")
+	}
+	if i := strings.Index(address[user:at], ":"); i >= 0 {
+		return address[:user+i] + ":***" + address[at:]
+	}
+	return address
 }
 
 func (r *accountReader) maildir(side mail.Side, n *node, address string) *Maildir {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,38 @@ func TestLoginCommand(t *testing.T) {
 	}
 	if got := trace.String(); strings.Contains(got, "sword") || strings.Contains(got, "hunter") || !strings.Contains(got, `Ct2 LOGIN "me" "***"`) {
 		t.Error(got)
+	}
+}
+
+// TestSecretsInAnswers: whatever a server makes of what it was sent, no error shows the secret, and each is still what it is.
+func TestSecretsInAnswers(t *testing.T) {
+	t.Parallel()
+	const password = `horse"batt\staple`
+	quoted := `"horse\"batt\\staple"`
+	for name, answer := range map[string]string{
+		"NO":         `S: t1 NO LOGIN me ` + password,
+		"NO, quoted": `S: t1 NO LOGIN me ` + quoted,
+		"base64":     `S: t1 NO AUTHENTICATE ` + b64(password),
+		"BYE":        "S: * BYE " + password + "\nCLOSE",
+		"tag":        "S: " + quoted + " OK",
+		"outcome":    "S: t1 " + quoted,
+		"syntax":     "S: * 1 FETCH " + quoted + "\nS: t1 NO",
+		"echo":       `S: t1 LOGIN "me" ` + quoted,
+		"code":       "S: t1 NO [" + b64(password) + "] x",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := scripted(t, "", `C: t1 LOGIN "me" `+quoted+"\n"+answer)
+			err := c.Authenticate(ctxOf(t), imap.Credentials{User: "me", Password: secret(password)})
+			for _, e := range []error{err, c.Err()} {
+				if text := fmt.Sprint(e); strings.Contains(text, "horse") || strings.Contains(text, "staple") || strings.Contains(text, b64(password)) {
+					t.Error(e)
+				}
+			}
+			if err == nil {
+				t.Error("logged in")
+			}
+		})
 	}
 }
 

@@ -44,7 +44,7 @@ type finisher interface {
 
 // complete ends the command.
 func (cmd *command) complete(err error) {
-	cmd.err = err
+	cmd.err = cmd.client.hide(err)
 	close(cmd.done)
 }
 

@@ -100,6 +100,7 @@ func (c *Client) unsolicited(u Unsolicited) {
 
 // fail ends the connection for the given reason, if it has not ended. The reader then ends what is in flight.
 func (c *Client) fail(err error) {
+	err = c.hide(err)
 	c.mu.Lock()
 	if c.err == nil {
 		c.err = err

@@ -213,8 +213,12 @@ func settings(t *testing.T, w *world, v *villain, m misdeed, timeout string) {
 	if !strings.Contains(config, "tls") {
 		config += "\ntls = \"none\""
 	}
-	w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://me@127.0.0.1:%d\"\npassword_command = \"cat %s\"\nlocal = \"maildir:%s\"\ntimeout = %q\n%s\n",
-		v.port(), filepath.Join(w.home, "password"), w.mail, timeout, config))
+	command := "password_command"
+	if strings.HasPrefix(config, "token_command\n") {
+		command, config, _ = strings.Cut(config, "\n")
+	}
+	w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://me@127.0.0.1:%d\"\n%s = \"cat %s\"\nlocal = \"maildir:%s\"\ntimeout = %q\n%s\n",
+		v.port(), command, filepath.Join(w.home, "password"), w.mail, timeout, config))
 }
 
 // contents returns the messages in a Maildir: mailbox and unique name, and content.
