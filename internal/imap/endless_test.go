@@ -53,6 +53,24 @@ func TestEndlessResponses(t *testing.T) {
 	}
 }
 
+// TestEndlessSets: numbers that are found by one SEARCH do not fill the memory, in however many responses they come.
+func TestEndlessSets(t *testing.T) {
+	t.Parallel()
+	for _, line := range []string{"* SEARCH %d0", "* ESEARCH (TAG \"t1\") UID ALL %d0"} {
+		c := serve(t, imap.Config{Limits: imap.Limits{Numbers: 1000}}, "* OK [CAPABILITY IMAP4rev1 ESEARCH] hi\r\n", func(conn net.Conn) {
+			for i := range 1001 {
+				_, _ = fmt.Fprintf(conn, line+"\r\n", i+1)
+			}
+			_, _ = io.WriteString(conn, "t1 OK done\r\n")
+		})
+		got, err := c.UIDSearch("ALL", imap.SearchOptions{}).Wait(ctxOf(t))
+		var le *wire.LimitError
+		if !errors.As(err, &le) || got.All.Len() != 1000 {
+			t.Error(line, got.All.Len(), err)
+		}
+	}
+}
+
 // TestResponsesBetweenCommands: the limit is for one command, not for the life of the connection.
 func TestResponsesBetweenCommands(t *testing.T) {
 	t.Parallel()

@@ -62,6 +62,13 @@ func (o *searchOp) finish(cmd *command, st Status, err error) error {
 	return err
 }
 
+// add takes what a further response tells.
+func (o *searchOp) add(set NumSet) {
+	if most := o.cmd.client.dec.Limits().Numbers; !o.val.All.AddLater(set, most) {
+		o.cmd.fail(&wire.LimitError{What: "set of numbers in several responses", Limit: int64(most)})
+	}
+}
+
 // readSearch takes SEARCH (RFC 3501 section 7.2.5; RFC 7162 section 3.1.5 for the mod-sequence). Several of them add up.
 func (c *Client) readSearch() error {
 	d := c.dec
@@ -88,8 +95,8 @@ func (c *Client) readSearch() error {
 	op.val.ModSeq = max(op.val.ModSeq, modSeq)
 	if op.val.All.Empty() {
 		op.val.All = set
-	} else if !op.val.All.AddLater(set) {
-		op.cmd.fail(&wire.LimitError{What: "a set out of order", Limit: wire.MaxUnordered})
+	} else {
+		op.add(set)
 	}
 	return nil
 }
@@ -147,7 +154,7 @@ func (c *Client) readESearch() error {
 	if op.val.All.Empty() {
 		op.val.All = val.All
 	} else {
-		op.val.All.AddSet(val.All)
+		op.add(val.All)
 	}
 	op.val.Count += val.Count
 	op.val.Min, op.val.Max = max(op.val.Min, val.Min), max(op.val.Max, val.Max)

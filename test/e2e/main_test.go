@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"testing"
 )
 
@@ -39,9 +40,21 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
+// sources looks at the program's source files: go test takes a result from its cache as long as no file has changed that the tests
+// looked at, and does not know what go build reads.
+var sources = sync.OnceFunc(func() {
+	for _, dir := range []string{"cmd", "internal"} {
+		_ = filepath.WalkDir(filepath.Join("..", "..", dir), func(path string, _ os.DirEntry, _ error) error {
+			_, err := os.Stat(path)
+			return err
+		})
+	}
+})
+
 // needServer skips a test where there is no server.
 func needServer(t *testing.T) {
 	t.Helper()
+	sources()
 	if missing != nil {
 		t.Skip(missing)
 	}
@@ -50,6 +63,7 @@ func needServer(t *testing.T) {
 // needProgram skips a test that needs only the program.
 func needProgram(t *testing.T) {
 	t.Helper()
+	sources()
 	if program == "" {
 		t.Skip(missing)
 	}

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 )
 
@@ -79,7 +80,7 @@ var misdeeds = map[string]misdeed{
 	"select, BYE":                 {turn: bye(open), code: 10, says: "BYE"},
 	"select, refused":             {turn: on(open, func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 1, says: "not today", hint: "-"},
 	"select, endless":             {turn: flood(open, "* 5 EXISTS\r\n"), code: 1, says: "responses"},
-	"select, EXISTS of 4 billion": {turn: opens("* 4294967295 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 4294967295] n"), code: 1, says: "4294967295"},
+	"select, EXISTS of 4 billion": {turn: opens("* 4294967295 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 4294967295] n"), code: 1, says: "4294967295 messages in one mailbox"},
 	"select, EXISTS too large":    {turn: opens("* 99999999999999999999999 EXISTS\n* OK [UIDVALIDITY 7] v\n* OK [UIDNEXT 13] n"), code: 1},
 	"select, no UIDVALIDITY":      {turn: opens("* 12 EXISTS\n* OK [UIDNEXT 13] n"), code: 1, says: "UIDVALIDITY"},
 	"select, UIDVALIDITY 0":       {turn: opens("* 12 EXISTS\n* OK [UIDVALIDITY 0] v\n* OK [UIDNEXT 13] n"), code: 1, says: "UIDVALIDITY"},
@@ -88,17 +89,19 @@ var misdeeds = map[string]misdeed{
 	"fetch, endless line":         {turn: flood(fetch, "* 1 FETCH (FLAGS ("), code: 1, errors: 2, says: "over the limit"},
 	"fetch, endless, the same":    {turn: flood(fetch, "* 1 FETCH (UID 1 FLAGS ())\r\n"), code: 1, says: "more messages than there are", errors: 2},
 	"fetch, endless, all new":     {turn: on(fetch, func(v *visit, _ string) bool { return v.many(1<<62, `* 1 FETCH (UID %d FLAGS ())`) }), code: 1, says: "more messages than there are", errors: 2},
-	"fetch, endless keywords":     {turn: on(fetch, func(v *visit, _ string) bool { return v.many(1<<62, `* 1 FETCH (UID 1 FLAGS (k%d))`) }), code: 1, says: "what cannot be", errors: 2},
-	"fetch, BYE":                  {turn: bye(fetch), code: 10, says: "BYE"},
-	"fetch, cut":                  {turn: on(fetch, func(v *visit, _ string) bool { v.say("* 1 FETCH (UID 1"); _ = v.conn.Close(); return true }), code: 1, errors: 2},
-	"fetch, nothing":              {turn: fetches(""), code: 1, says: "only a part"},
-	"fetch, UID 0":                {turn: fetches(fetched(0, 12)), code: 0},
-	"fetch, UIDs decrease":        {turn: fetches(down(12)), code: 0},
-	"fetch, UIDs twice":           {turn: fetches(fetched(1, 12) + "\n" + fetched(1, 12)), code: 0},
-	"fetch, one UID for all":      {turn: fetches(strings.Repeat("* 1 FETCH (UID 5 FLAGS ())\n", 12)), code: 1, says: "only a part"},
-	"fetch, expunge of all":       {turn: fetches(fetched(1, 12) + strings.Repeat("\n* 1 EXPUNGE", 12)), code: 1},
-	"fetch, expunge of more":      {turn: fetches(fetched(1, 12) + strings.Repeat("\n* 9 EXPUNGE", 1200)), code: 1},
-	"fetch, vanished of all":      {turn: fetches(fetched(1, 12) + "\n* VANISHED 1:4294967295"), code: 1},
+	"fetch, endless keywords": {turn: on(fetch, func(v *visit, _ string) bool {
+		return v.many(1<<62, `* 1 FETCH (UID 1 FLAGS (`+strings.Repeat("k", 5000)+`%d))`)
+	}), code: 1, says: "keywords of more than", errors: 2},
+	"fetch, BYE":             {turn: bye(fetch), code: 10, says: "BYE"},
+	"fetch, cut":             {turn: on(fetch, func(v *visit, _ string) bool { v.say("* 1 FETCH (UID 1"); _ = v.conn.Close(); return true }), code: 1, errors: 2},
+	"fetch, nothing":         {turn: fetches(""), code: 1, says: "only a part"},
+	"fetch, UID 0":           {turn: fetches(fetched(0, 12)), code: 0},
+	"fetch, UIDs decrease":   {turn: fetches(down(12)), code: 0},
+	"fetch, UIDs twice":      {turn: fetches(fetched(1, 12) + "\n" + fetched(1, 12)), code: 0},
+	"fetch, one UID for all": {turn: fetches(strings.Repeat("* 1 FETCH (UID 5 FLAGS ())\n", 12)), code: 1, says: "only a part"},
+	"fetch, expunge of all":  {turn: fetches(fetched(1, 12) + strings.Repeat("\n* 1 EXPUNGE", 12)), code: 1},
+	"fetch, expunge of more": {turn: fetches(fetched(1, 12) + strings.Repeat("\n* 9 EXPUNGE", 1200)), code: 1},
+	"fetch, vanished of all": {turn: fetches(fetched(1, 12) + "\n* VANISHED 1:4294967295"), code: 1},
 	"search lies too": {turn: turn{on: func(v *visit, tag, command string) bool {
 		if v.box != "INBOX" || !strings.HasPrefix(command, "UID ") {
 			return false
@@ -144,9 +147,17 @@ var misdeeds = map[string]misdeed{
 	"vanished, and UID 0":    {before: qresync, turn: vanished("0:5,*").with(qresync.caps), code: 0},
 	"vanished, decreasing":   {before: qresync, turn: vanished("12:1,5,4,3,12:11").with(qresync.caps), code: 0},
 	"vanished, endless line": {before: qresync, turn: flood(open, "* VANISHED (EARLIER) "+strings.Repeat("1,", 1000)).with(qresync.caps), code: 1, says: "over the limit"},
-	"vanished, endless sets": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* VANISHED (EARLIER) 9%d") }).with(qresync.caps), code: 1, says: "responses"},
-	"changed, endless":       {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* 1 FETCH (UID %d FLAGS () MODSEQ (9))") }).with(qresync.caps), code: 1, says: "responses"},
-	"changed, UID 0":         {before: qresync, turn: vanished("1", "* 1 FETCH (UID 0 FLAGS () MODSEQ (9))", "* 0 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (9))").with(qresync.caps), code: 0},
+	"vanished, endless sets": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* VANISHED (EARLIER) %d0") }).with(qresync.caps), code: 1, says: "responses"},
+	"vanished, out of order": {before: qresync, turn: on(open, func(v *visit, _ string) bool {
+		odd := make([]string, 70_000)
+		for i := range odd {
+			odd[i] = strconv.Itoa(1_000_000 + 2*i)
+		}
+		v.say("* VANISHED (EARLIER) %s", strings.Join(odd, ","))
+		return v.many(1<<62, "* VANISHED (EARLIER) %d0")
+	}).with(qresync.caps), code: 1, says: "responses"},
+	"changed, endless": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* 1 FETCH (UID %d FLAGS () MODSEQ (9))") }).with(qresync.caps), code: 1, says: "responses"},
+	"changed, UID 0":   {before: qresync, turn: vanished("1", "* 1 FETCH (UID 0 FLAGS () MODSEQ (9))", "* 0 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (9))").with(qresync.caps), code: 0},
 
 	"append, UID of 4 billion":    {local: text(99), turn: appended("%s OK [APPENDUID 7 4294967295] done"), code: 0, lost: true},
 	"append, OK and not there":    {local: text(99), turn: appended("%s OK [APPENDUID 7 13] done"), code: 0, lost: true},

@@ -76,7 +76,7 @@ func TestHostileNames(t *testing.T) {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
 			m := misdeed{turn: named(x.names...), code: x.code, errors: x.errs, more: true, args: []string{"sync", "-v", "a"}}
-			w, _, _ := suffer(t, m)
+			w, v, _ := suffer(t, m)
 			if _, err := os.Stat("/etc/mailtwin-trap"); err == nil {
 				t.Error("it wrote to /etc")
 			}
@@ -94,6 +94,11 @@ func TestHostileNames(t *testing.T) {
 			if len(got) != x.boxes {
 				t.Errorf("%d mailboxes came, want %d: %.1500q", len(got), x.boxes, fmt.Sprint(got))
 			}
+			again := w.tryBounded("sync", "--json", "a")
+			if _, end, _ := strings.Cut(again.out, `"event":"summary"`); !strings.Contains(end, `"copied_to_local":0,"copied_to_remote":0,`) || again.code != x.code {
+				t.Errorf("the next sync does more: %v", again)
+			}
+			harmless(t, v.commands())
 			for _, args := range [][]string{{"status"}, {"sync", "-n", "-v", "a"}, {"undo"}, {"sync", "--json", "a"}, {"status", "--json"}, {"verify", "a"}} {
 				fitForTerminal(t, w.tryBounded(args...))
 			}

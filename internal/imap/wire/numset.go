@@ -76,9 +76,9 @@ func (s *NumSet) AddSet(t NumSet) {
 const MaxUnordered = 1 << 16
 
 // AddLater adds all of t, which a server told in another response than the rest. What does not come after the rest costs time
-// in proportion to the set; false: the set is too long for that, and was left as it is.
-func (s *NumSet) AddLater(t NumSet) bool {
-	if len(s.ranges) > MaxUnordered && t.Min() < s.Max() {
+// in proportion to the set; false: the set is too long for that, or would have more ranges than most, and was left as it is.
+func (s *NumSet) AddLater(t NumSet, most int) bool {
+	if len(s.ranges) > MaxUnordered && t.Min() < s.Max() || len(s.ranges)+len(t.ranges) > most {
 		return false
 	}
 	s.AddSet(t)

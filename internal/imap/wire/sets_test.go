@@ -65,6 +65,25 @@ func TestNumSetLikeMap(t *testing.T) {
 	})
 }
 
+// TestAddLater: what comes in order is taken up to a length, what comes out of order up to a lesser one.
+func TestAddLater(t *testing.T) {
+	t.Parallel()
+	var set NumSet
+	for i := range uint32(MaxUnordered + 1) {
+		if !set.AddLater(NumSetOf(2*i+100), math.MaxInt) {
+			t.Fatal(i)
+		}
+	}
+	before := set.Len()
+	if set.AddLater(NumSetOf(5), math.MaxInt) || set.AddLater(NumRange(1, 9), math.MaxInt) || set.AddLater(NumSetOf(1<<30, 1<<31), before+1) || set.Len() != before {
+		t.Error("it was taken", set.Len())
+	}
+	few := NumSetOf(10, 20, 30)
+	if !few.AddLater(NumSetOf(5, 25), 5) || few.AddLater(NumSetOf(7), 5) || few.String() != "5,10,20,25,30" {
+		t.Error(few)
+	}
+}
+
 func TestNumSetEdges(t *testing.T) {
 	t.Parallel()
 	set := NumSetOf(7, 3, 1, 2, 9, 8)

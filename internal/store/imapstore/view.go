@@ -169,7 +169,11 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 				v.seen.add(&m)
 			}
 		}
-		o.OnVanished = func(set imap.NumSet, _ bool) { v.vague = !v.gone.AddLater(set) || v.vague }
+		o.OnVanished = func(set imap.NumSet, _ bool) {
+			if v.vague = v.vague || !v.gone.AddLater(set, maxGone/2); v.vague {
+				v.gone = imap.NumSet{} // everything is asked for
+			}
+		}
 	}
 	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
 		return nil, err
