@@ -148,6 +148,16 @@ var misdeeds = map[string]misdeed{
 	"vanished, decreasing":   {before: qresync, turn: vanished("12:1,5,4,3,12:11").with(qresync.caps), code: 0},
 	"vanished, endless line": {before: qresync, turn: flood(open, "* VANISHED (EARLIER) "+strings.Repeat("1,", 1000)).with(qresync.caps), code: 1, says: "over the limit"},
 	"vanished, endless sets": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* VANISHED (EARLIER) %d0") }).with(qresync.caps), code: 1, says: "responses"},
+	"vanished, many sets": {before: qresync, turn: on(open, func(v *visit, tag string) bool {
+		var line strings.Builder
+		for i := range 500 {
+			fmt.Fprintf(&line, ",%%[1]d%03d", 2*i)
+		}
+		v.opened("INBOX")
+		v.many(40_000, "* VANISHED (EARLIER) "+line.String()[1:])
+		v.say("%s OK [READ-WRITE] open", tag)
+		return true
+	}).with(qresync.caps), code: 0},
 	"vanished, out of order": {before: qresync, turn: on(open, func(v *visit, _ string) bool {
 		odd := make([]string, 70_000)
 		for i := range odd {

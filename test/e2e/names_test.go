@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,12 +17,19 @@ func trapped(n int) string {
 }
 
 // named lists more mailboxes, in the server's spelling: atoms, quoted strings or literals. All of them lead to the trap.
-func named(names ...string) turn {
+func named(names ...string) turn { return delimited(`"/"`, names...) }
+
+// delimited is named with another delimiter of levels.
+func delimited(delimiter string, names ...string) turn {
 	return turn{on: func(v *visit, tag, command string) bool {
 		word, rest, _ := strings.Cut(command, " ")
+		if strings.HasPrefix(command, `LIST "" ""`) {
+			v.say("* LIST (\\Noselect) %s \"\"\r\n%s OK", delimiter, tag)
+			return true
+		}
 		if strings.HasPrefix(command, list) {
 			for _, n := range names {
-				v.say(`* LIST () "/" %s`, n)
+				v.say(`* LIST () %s %s`, delimiter, n)
 			}
 			return false
 		}
@@ -53,12 +61,15 @@ func TestHostileNames(t *testing.T) {
 	needProgram(t)
 	for title, x := range map[string]struct {
 		names []string
+		delim string
 		code  int
 		boxes int // that arrive
 		errs  int
 	}{
 		"parents":              {names: []string{`"../mailtwin-trap"`, `"a/../../../mailtwin-trap"`, `".."`, `"."`, `"../INBOX"`}, boxes: 5},
 		"absolute":             {names: []string{`"/etc/mailtwin-trap"`, `"//mailtwin-trap"`}, code: 1, errs: 2},
+		"another delimiter":    {delim: `"|"`, names: []string{`"../mailtwin-trap"`, `"/etc/mailtwin-trap"`, `"a/../../b|c"`, `"x/y|..|.."`}, boxes: 4},
+		"no delimiter":         {delim: "NIL", names: []string{`"../mailtwin-trap"`, `"/etc/mailtwin-trap"`, `"a/../../b|c"`, `"x/y"`}, boxes: 4},
 		"folders of a Maildir": {names: []string{`"cur"`, `"new"`, `"tmp"`, `"INBOX/cur"`, `"INBOX/new"`, `"Box/tmp"`, `".mailtwin"`, `"mailtwin.d"`}, boxes: 8},
 		"control characters":   {names: []string{literally("a\x01\x1b[2Jb"), literally("bell\x07"), `"tab` + "\t" + `x"`, literally("line\nend"), literally("cr\rlf")}, boxes: 5},
 		"NUL":                  {names: []string{literally("nul\x00x"), literally("\x00")}, code: 1, errs: 2},
@@ -75,7 +86,7 @@ func TestHostileNames(t *testing.T) {
 	} {
 		t.Run(title, func(t *testing.T) {
 			t.Parallel()
-			m := misdeed{turn: named(x.names...), code: x.code, errors: x.errs, more: true, args: []string{"sync", "-v", "a"}}
+			m := misdeed{turn: delimited(cmp.Or(x.delim, `"/"`), x.names...), code: x.code, errors: x.errs, more: true, args: []string{"sync", "-v", "a"}}
 			w, v, _ := suffer(t, m)
 			if _, err := os.Stat("/etc/mailtwin-trap"); err == nil {
 				t.Error("it wrote to /etc")

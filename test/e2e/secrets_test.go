@@ -24,8 +24,12 @@ func newSearcher(secret string) *searcher {
 	for _, form := range []string{secret, "me " + secret, "\x00me\x00" + secret} {
 		s.forms = append(s.forms, form, hex.EncodeToString([]byte(form)))
 	}
-	printed := strconv.Quote(secret)
-	s.forms = append(s.forms, printed[1:len(printed)-1], url.QueryEscape(secret), url.PathEscape(secret), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(secret))
+	sent := strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(secret)
+	for _, form := range []string{secret, sent} {
+		printed := strconv.Quote(form)
+		s.forms = append(s.forms, form, printed[1:len(printed)-1])
+	}
+	s.forms = append(s.forms, url.QueryEscape(secret), url.PathEscape(secret))
 	for skip := range 3 { // base64 of a longer text: what stands for the first and last octets depends on what is around
 		text := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", skip) + secret))
 		core := text[(skip*8+5)/6 : len(text)-4]
