@@ -7,11 +7,13 @@ import (
 )
 
 const (
-	login  = "LOGIN"
-	list   = `LIST "" "*"`
-	open   = `SELECT "INBOX"`
-	fetch  = "UID FETCH 1:"
-	search = "UID SEARCH"
+	login = "LOGIN"
+	list  = `LIST "" "*"`
+	open  = `SELECT "INBOX"`
+
+	openSince = `SELECT "Box" (QRESYNC`
+	fetch     = "UID FETCH 1:"
+	search    = "UID SEARCH"
 )
 
 func greet(text string) turn {
@@ -146,19 +148,19 @@ var misdeeds = map[string]misdeed{
 	"vanished, 4 billion":    {before: qresync, turn: vanished("1:4294967295").with(qresync.caps), code: 0},
 	"vanished, and UID 0":    {before: qresync, turn: vanished("0:5,*").with(qresync.caps), code: 0},
 	"vanished, decreasing":   {before: qresync, turn: vanished("12:1,5,4,3,12:11").with(qresync.caps), code: 0},
-	"vanished, endless line": {before: qresync, turn: flood(open, "* VANISHED (EARLIER) "+strings.Repeat("1,", 1000)).with(qresync.caps), code: 1, says: "over the limit"},
-	"vanished, endless sets": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* VANISHED (EARLIER) %d0") }).with(qresync.caps), code: 1, says: "responses"},
-	"vanished, many sets": {before: qresync, turn: on(open, func(v *visit, tag string) bool {
+	"vanished, endless line": {before: qresync, turn: flood(openSince, "* VANISHED (EARLIER) "+strings.Repeat("1,", 1000)).with(qresync.caps), code: 1, says: "over the limit"},
+	"vanished, endless sets": {before: qresync, turn: on(openSince, func(v *visit, _ string) bool { return v.many(1<<62, "* VANISHED (EARLIER) %d0") }).with(qresync.caps), code: 1, says: "responses"},
+	"vanished, many sets": {before: qresync, turn: on(openSince, func(v *visit, tag string) bool {
 		var line strings.Builder
 		for i := range 500 {
 			fmt.Fprintf(&line, ",%%[1]d%03d", 2*i)
 		}
-		v.opened("INBOX")
+		v.opened("Box")
 		v.many(40_000, "* VANISHED (EARLIER) "+line.String()[1:])
 		v.say("%s OK [READ-WRITE] open", tag)
 		return true
 	}).with(qresync.caps), code: 0},
-	"vanished, out of order": {before: qresync, turn: on(open, func(v *visit, _ string) bool {
+	"vanished, out of order": {before: qresync, turn: on(openSince, func(v *visit, _ string) bool {
 		odd := make([]string, 70_000)
 		for i := range odd {
 			odd[i] = strconv.Itoa(1_000_000 + 2*i)
@@ -166,7 +168,7 @@ var misdeeds = map[string]misdeed{
 		v.say("* VANISHED (EARLIER) %s", strings.Join(odd, ","))
 		return v.many(1<<62, "* VANISHED (EARLIER) %d0")
 	}).with(qresync.caps), code: 1, says: "responses"},
-	"changed, endless": {before: qresync, turn: on(open, func(v *visit, _ string) bool { return v.many(1<<62, "* 1 FETCH (UID %d FLAGS () MODSEQ (9))") }).with(qresync.caps), code: 1, says: "responses"},
+	"changed, endless": {before: qresync, turn: on(openSince, func(v *visit, _ string) bool { return v.many(1<<62, "* 1 FETCH (UID %d FLAGS () MODSEQ (9))") }).with(qresync.caps), code: 1, says: "responses"},
 	"changed, UID 0":   {before: qresync, turn: vanished("1", "* 1 FETCH (UID 0 FLAGS () MODSEQ (9))", "* 0 FETCH (UID 5 FLAGS (\\Seen) MODSEQ (9))").with(qresync.caps), code: 0},
 
 	"append, UID of 4 billion":    {local: text(99), turn: appended("%s OK [APPENDUID 7 4294967295] done"), code: 0, lost: true},
@@ -192,10 +194,10 @@ func status(items string) turn {
 	})
 }
 
-// vanished opens INBOX and says that some messages are gone, and more.
+// vanished opens Box and says that some messages are gone, and more.
 func vanished(uids string, more ...string) turn {
-	return on(open, func(v *visit, tag string) bool {
-		v.opened("INBOX")
+	return on(openSince, func(v *visit, tag string) bool {
+		v.opened("Box")
 		v.say("* VANISHED (EARLIER) %s", uids)
 		for _, line := range more {
 			v.say("%s", line)

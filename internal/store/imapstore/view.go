@@ -24,6 +24,7 @@ type seen struct {
 // What a server can make a view keep. The flags of a message may be told again while the list is under way.
 const (
 	maxMessages = 5_000_000
+	maxChanged  = 1 << 20 // messages of which the flags are told unasked; from there on the whole list is as good
 	maxKeywords = 8 << 20 // octets of all distinct sets of flags
 	maxStable   = 255     // RFC 8474 section 4
 )
@@ -165,9 +166,11 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	if v.since && v.c.qresync && v.old.modseq > 0 {
 		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
 		o.OnFetch = func(m imap.Message) {
-			if v.vague = v.vague || !m.HasFlags || v.full(maxMessages) != nil; !v.vague {
-				v.seen.add(&m)
+			if v.vague = v.vague || !m.HasFlags || len(v.seen.uids) > maxChanged || v.seen.octets > maxKeywords; v.vague {
+				v.seen = seen{} // everything is asked for
+				return
 			}
+			v.seen.add(&m)
 		}
 		o.OnVanished = func(set imap.NumSet, _ bool) {
 			if v.vague = v.vague || !v.gone.AddLater(set, maxGone/2); v.vague {
