@@ -76,6 +76,9 @@ func readSQLite(path string, yield func(row) bool) error {
 		return err
 	}
 	if pages == 0 {
+		if st, err := os.Stat(path); err != nil || st.Size() > 0 {
+			return errors.Join(err, errors.New("it is cut off"))
+		}
 		return nil // OfflineIMAP takes an empty file for a new one
 	}
 	var verdict string
