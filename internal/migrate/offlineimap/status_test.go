@@ -12,13 +12,6 @@ import (
 	"mailtwin/internal/mail"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func rowsOf(read func(func(row) bool) error) (list []row, err error) {
 	err = read(func(r row) bool { list = append(list, r); return true })
 	return list, err
