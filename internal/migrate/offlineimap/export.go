@@ -33,7 +33,8 @@ type Export struct {
 	Prefix              string // of its personal namespace, which stands before each name but INBOX, with the separator at its end
 
 	Metadata string // OfflineIMAP's directory; absolute
-	// Plain writes the status as text, format 2, as OfflineIMAP before 7.0 wants it; newer ones take it over. Else it is SQLite.
+	// Plain writes the status as text, format 2, as OfflineIMAP 6.5.6 to 7.0 reads it; newer ones make a new one from the UIDs in
+	// file names. Else it is SQLite.
 	Plain bool
 
 	// Folders are what is handed over. Their entries are asked for once or more, and must not come from the state files of
@@ -163,6 +164,8 @@ func (x *Export) name(t *target) {
 		t.skipped = fmt.Sprintf("OfflineIMAP confuses the separators %q and %q in its name", sep, delim)
 	case strings.ContainsFunc(t.remote+t.Dir, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
 		t.skipped = "its name has a control character, or is not UTF-8"
+	case strings.ContainsAny(t.remote, `"`):
+		t.skipped = "OfflineIMAP cannot open a mailbox with a quote in its name"
 	case t.remote != strings.TrimSpace(t.remote) && t.local == t.remote:
 		t.skipped = "its name begins or ends with a space"
 	}
