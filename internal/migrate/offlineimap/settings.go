@@ -189,9 +189,8 @@ func (a *account) login() {
 
 func shellQuote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// token translates what is said of OAuth 2, and reports whether there is anything.
+// token translates what is said of OAuth 2, and reports whether there is a command for tokens.
 func (a *account) token() bool {
-	done := false
 	if v, line, ok := a.get(a.remote, "oauth2_access_token_eval"); ok {
 		if command, ok := commandOf(v); ok {
 			a.set("token_command", quote(command), line, "oauth2_access_token_eval")
@@ -203,13 +202,13 @@ func (a *account) token() bool {
 			continue
 		}
 		for _, o := range s.options {
-			if strings.HasPrefix(o.key, "oauth2_") && !done {
+			if strings.HasPrefix(o.key, "oauth2_") {
 				a.note(o.line, "%s: mailtwin takes access tokens from a command, and copies no secrets: write token_command = \"...\" with a program that prints a token", o.key)
-				done = true
+				return false
 			}
 		}
 	}
-	return done
+	return false
 }
 
 // commandOf finds the command of subprocess.check_output([...]), getoutput("...") and os.popen("...").read(). Its output may be
