@@ -14,12 +14,11 @@ import (
 // that are on disk are what it let through.
 func (a *account) selection(all []*folder) {
 	text, line, ok := a.get(a.remote, "folderfilter")
-	patterns := []string{"*"}
+	patterns, translated := []string{"*"}, false
 	var filter *function
 	if ok {
 		var err error
 		filter, err = parseFunction(text)
-		translated := false
 		if err == nil {
 			patterns, translated = a.patterns(filter.body, filter.param)
 		}
@@ -40,9 +39,9 @@ func (a *account) selection(all []*folder) {
 			}
 		}
 	}
-	if len(patterns) == 0 {
+	if len(patterns) == 0 && (translated || len(all) > 0) {
 		a.note(line, "folderfilter: it lets no mailbox through; write mailboxes = [...]")
-	} else if !slices.Equal(patterns, []string{"*"}) {
+	} else if len(patterns) > 0 && !slices.Equal(patterns, []string{"*"}) {
 		a.set("mailboxes", quoteList(patterns), line, "folderfilter")
 	}
 	if _, at, has := a.get(a.local, "folderfilter"); has {

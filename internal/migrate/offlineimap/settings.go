@@ -213,8 +213,14 @@ func (a *account) token() bool {
 
 // commandOf finds the command of subprocess.check_output([...]), getoutput("...") and os.popen("...").read(). Its output may be
 // decoded and stripped.
-func commandOf(text string) (string, bool) {
+func commandOf(text string) (command string, ok bool) {
 	n, err := parsePython(text)
+	defer func() {
+		// A command that only prints something is the secret itself.
+		if first, _, _ := strings.Cut(strings.TrimSpace(command), " "); first == "echo" || first == "printf" {
+			command, ok = "", false
+		}
+	}()
 	for err == nil {
 		switch {
 		case n.op == "index" || n.op == "slice":

@@ -222,3 +222,26 @@ func TestWriteSQLite(t *testing.T) {
 		t.Errorf("%v %v", list, err)
 	}
 }
+
+// FuzzSQLite changes bytes of a status database; reading it ends in rows or in an error.
+func FuzzSQLite(f *testing.F) {
+	path := filepath.Join(f.TempDir(), "status")
+	database(f, path, sqlite2+"INSERT INTO status VALUES (1, 'FS', 0, ''), (2, '', 0, NULL)")
+	whole, err := os.ReadFile(path)
+	must(f, err)
+	f.Add(uint16(0), []byte{})
+	f.Add(uint16(100), []byte{0x0d, 0xff, 0xff, 0xff, 0xff})
+	f.Add(uint16(8192), []byte{0x05})
+	f.Fuzz(func(t *testing.T, at uint16, change []byte) {
+		data := slices.Clone(whole)
+		copy(data[int(at)%len(data):], change)
+		path := filepath.Join(t.TempDir(), "status")
+		must(t, os.WriteFile(path, data, 0o600))
+		rows, _ := rowsOf(func(yield func(row) bool) error { return readSQLite(path, yield) })
+		for _, r := range rows {
+			if r.uid == 0 {
+				t.Error("UID 0")
+			}
+		}
+	})
+}
