@@ -118,7 +118,7 @@ func expandVars(p string, getenv func(string) string) string {
 		b.WriteString(p[:i])
 		p = p[i:]
 		var name string
-		n := 0
+		var n int
 		if strings.HasPrefix(p, "${") && strings.Contains(p, "}") {
 			n = strings.IndexByte(p, '}') + 1
 			name = p[2 : n-1]

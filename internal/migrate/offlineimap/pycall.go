@@ -273,7 +273,7 @@ func expand(b *strings.Builder, r *regexp.Regexp, with, s string, m []int) bool 
 		}
 		b.WriteString(with[:i])
 		with = with[i+1:]
-		group := -1
+		var group int
 		switch c := with[0]; {
 		case c == '\\':
 			b.WriteByte('\\')

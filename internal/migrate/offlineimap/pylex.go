@@ -24,7 +24,6 @@ const (
 type token struct {
 	kind tokenKind
 	text string // of a string: its value
-	raw  bool   // of a string: its backslashes are letters
 }
 
 func (t token) is(op string) bool { return t.kind == tokOp && t.text == op }

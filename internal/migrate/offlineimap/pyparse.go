@@ -108,8 +108,9 @@ func (p *parser) binary(level int) (*node, error) {
 		return p.unary()
 	}
 	if level == 2 {
-		if negations := 0; p.word("not") {
-			for negations = 1; p.word("not"); negations++ {
+		if p.word("not") {
+			negations := 1
+			for ; p.word("not"); negations++ {
 				if negations > maxNesting {
 					return nil, errPython
 				}

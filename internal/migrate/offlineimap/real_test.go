@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/emersion/go-imap/v2"
 	"github.com/emersion/go-imap/v2/imapclient"
@@ -71,6 +72,18 @@ func (w *world) try(args ...string) (string, error) {
 	c.Dir = w.home
 	out, err := c.CombinedOutput()
 	return string(out), err
+}
+
+// killed runs OfflineIMAP and kills it after some milliseconds.
+func (w *world) killed(after int) {
+	w.t.Helper()
+	c := exec.Command("offlineimap", "-c", w.rc, "-o", "-u", "quiet")
+	c.Env = append(os.Environ(), "HOME="+w.home)
+	c.Dir = w.home
+	must(w.t, c.Start())
+	timer := time.AfterFunc(time.Duration(after)*time.Millisecond, func() { _ = c.Process.Kill() })
+	_ = c.Wait()
+	timer.Stop()
 }
 
 func (w *world) run(args ...string) string {
