@@ -164,11 +164,24 @@ func (x *Export) name(t *target) {
 		t.skipped = fmt.Sprintf("OfflineIMAP confuses the separators %q and %q in its name", sep, delim)
 	case strings.ContainsFunc(t.remote+t.Dir, func(r rune) bool { return r < ' ' || r == 0x7f || r == 0xfffd }):
 		t.skipped = "its name has a control character, or is not UTF-8"
+	case !isFileName(t.status) || !isFileName(fileName(t.remote)) || !isFileName(fileName(t.local)):
+		t.skipped = "OfflineIMAP has no good name for the files of its state"
 	case strings.ContainsAny(t.remote, `"`):
 		t.skipped = "OfflineIMAP cannot open a mailbox with a quote in its name"
 	case t.remote != strings.TrimSpace(t.remote) && t.local == t.remote:
 		t.skipped = "its name begins or ends with a space"
 	}
+}
+
+// isFileName reports whether a name does for files of the state: it leads nowhere else, is not too long with what is added to it, and is
+// not that of a journal of another folder's database.
+func isFileName(name string) bool {
+	for _, suffix := range append([]string{"-shm", ".mailtwin"}, journals...) {
+		if strings.HasSuffix(name, suffix) {
+			return false
+		}
+	}
+	return name != ".." && len(name) <= maxName-len("-journal.mailtwin") && !strings.ContainsAny(name, "/\x00")
 }
 
 // python writes a text as Python does, for the configuration.

@@ -35,6 +35,9 @@ func TestExportRefused(t *testing.T) {
 		"elsewhere":     {func(h *home, x *Export) { x.Folders[1].Dir = h.dir + "/Other" }, "", "no name for the folder"},
 		"quote":         {func(_ *home, x *Export) { x.Folders[1].Box = `Wo"rk` }, "", "a quote in its name"},
 		"line end":      {func(_ *home, x *Export) { x.UTF8, x.Folders[1].Box = true, "Wo\nrk" }, "", "control character"},
+		"outside":       {func(_ *home, x *Export) { x.Folders[1].Box = ".." }, "", "no good name"},
+		"journal":       {func(_ *home, x *Export) { x.Folders[1].Box = "First-journal" }, "", "no good name"},
+		"long box":      {func(_ *home, x *Export) { x.Folders[1].Box = mail.Box(strings.Repeat("x", 250)) }, "", "no good name"},
 		"one state":     {func(_ *home, x *Export) { x.Folders[1].Dir = x.Folders[0].Dir }, "", "in one file"},
 		"a.b and a/b":   {func(_ *home, x *Export) { x.Folders[0].Box, x.Folders[1].Box = "Wo.rk", "Wo/rk" }, "", "in one file"},
 		"dot in flat":   {func(_ *home, x *Export) { x.Layout, x.Folders[1].Box = "flat", "Wo.rk" }, "", "confuses the separators"},
@@ -92,6 +95,9 @@ func TestExportFiles(t *testing.T) {
 		must(t, err)
 		if w := written[0]; w.Pairs != 4 || w.Missing != 1 {
 			t.Errorf("%+v", w)
+		}
+		if !missing(h.dir + "/" + sqliteDir + "Work-journal") {
+			t.Error("the journal of the old status is there")
 		}
 		list, err := os.ReadDir(k.dir + "/cur")
 		must(t, err)
