@@ -11,6 +11,8 @@ import (
 
 	"github.com/emersion/go-imap/v2"
 
+	"mailtwin/internal/imap/imaptest"
+	"mailtwin/internal/mail"
 	"mailtwin/internal/migrate"
 )
 
@@ -89,4 +91,33 @@ func TestReadStopped(t *testing.T) {
 		t.Errorf("%d messages at the end", len(list))
 	}
 	t.Logf("%d entries of killed runs", believed)
+}
+
+// TestPrefix reads and writes the state for a server with a prefix before all names, and dots in them.
+func TestPrefix(t *testing.T) {
+	t.Parallel()
+	need(t)
+	d, err := imaptest.Start("namespace inbox {\n  inbox = yes\n  separator = .\n  prefix = INBOX.\n}\n")
+	must(t, err)
+	t.Cleanup(d.Stop)
+	for name, layout := range map[string]string{"flat": "flat", "nested": "nested", "maildir": "maildir++"} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldOn(t, d, "user-"+name)
+			sub := map[string]string{"flat": "Work.Ünder", "nested": "Work/Ünder", "maildir++": ".Work.Ünder"}[layout]
+			inbox := map[bool]string{true: ".", false: "INBOX"}[layout == "maildir++"]
+			x := w.export(layout, inbox, map[mail.Box]string{"INBOX": inbox, "Work/Ünder": strings.ReplaceAll(sub, "Ü", "&ANw-"), "x": map[bool]string{true: ".x", false: "x"}[layout == "maildir++"]}, func(x *Export) {
+				x.Delim, x.Prefix = ".", "INBOX."
+			})
+			remote := w.remote()
+			_, err := x.Write()
+			must(t, err)
+			must(t, os.WriteFile(w.rc, []byte(x.Offlineimaprc()), 0o600))
+			local := w.local()
+			if out := w.run(); w.remote() != remote || w.local() != local {
+				t.Fatalf("OfflineIMAP changed something:\n%s\nremote before\n%s\nafter\n%s\n%s", out, remote, w.remote(), x.Offlineimaprc())
+			}
+			w.back(x)
+			w.changes(x)
+		})
+	}
 }

@@ -31,13 +31,24 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	need(t)
+	d, user := imaptest.Shared(t)
+	return newWorldOn(t, d, user)
+}
+
+// need skips a test where the real OfflineIMAP cannot be used.
+func need(t *testing.T) {
+	t.Helper()
 	if os.Getenv("MAILTWIN_E2E") == "" {
 		t.Skip("set MAILTWIN_E2E=1 to test with the real OfflineIMAP")
 	}
 	if _, err := exec.LookPath("offlineimap"); err != nil {
 		t.Skip("offlineimap is not installed: apt-get install offlineimap3")
 	}
-	d, user := imaptest.Shared(t)
+}
+
+func newWorldOn(t *testing.T, d *imaptest.Dovecot, user string) *world {
+	t.Helper()
 	home, err := os.MkdirTemp("", "oimap-")
 	must(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(home) })
