@@ -48,7 +48,21 @@ func TestEpochOfEffects(t *testing.T) {
 	}
 }
 
-// TestSample: messages that are not those that were synced are not removed, whatever their UIDs are.
+// TestUIDNextOfEffects: nothing is done in a mailbox that is older than the one that was viewed (DESIGN.md section 4, rule 9).
+func TestUIDNextOfEffects(t *testing.T) {
+	t.Parallel()
+	s := scripted(t, "UIDPLUS MOVE", opened("t2", 7, 12, 0)+opened("t3", 7, 11, 3)+opened("t4", 7, 11, 3), nil)
+	shown(t, s, "")
+	if _, err := s.Delete(t.Context(), "B", entries(1)); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("delete: %v", err)
+	}
+	in := []mail.Intent{{From: mail.Ref{Box: "B", Key: mail.UIDKey(1)}, Box: "C", Token: token(1, 1)}}
+	if _, err := s.Move(t.Context(), "B", in, false); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("move: %v", err)
+	}
+}
+
+// TestSample: messages that are not those that were synced are not removed, whatever their UIDs are (DESIGN.md section 4, rule 9).
 func TestSample(t *testing.T) {
 	t.Parallel()
 	known := entries(4, 9)
@@ -81,6 +95,14 @@ func TestSample(t *testing.T) {
 	s = scripted(t, "UIDPLUS", other, nil)
 	if _, err := s.Delete(t.Context(), "B", known); !errors.Is(err, store.ErrEpoch) {
 		t.Errorf("delete: %v", err)
+	}
+	var moves []mail.Intent
+	for _, e := range known {
+		moves = append(moves, mail.Intent{Kind: mail.IntentMove, From: mail.Ref{Box: "B", Key: e.Key}, Box: "C", Token: token(7, 1), Entry: e})
+	}
+	s = scripted(t, "UIDPLUS MOVE", other, nil)
+	if _, err := s.Move(t.Context(), "B", moves, false); !errors.Is(err, store.ErrEpoch) {
+		t.Errorf("move: %v", err)
 	}
 }
 

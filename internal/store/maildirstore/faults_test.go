@@ -438,3 +438,29 @@ func TestSyncFails(t *testing.T) {
 		fails("delete", err, disk.dir)
 	}
 }
+
+// TestSettleRefiled: a message that landed before a crash, and that the user took elsewhere since, is found under its unique name in
+// whatever mailbox (DESIGN.md section 4, rule 5).
+func TestSettleRefiled(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "Work/cur/2.x:2,S")
+	s := open(t, Config{Path: root})
+	tokens, err := s.Prepare(t.Context(), "INBOX", make([]mail.Entry, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := []mail.Intent{{Box: "INBOX", Token: tokens[0]}}
+	done, err := s.Put(t.Context(), "INBOX", in, func(_ context.Context, each func(int, mail.Entry, mail.Body) error) error {
+		return each(0, mail.Entry{}, mail.Body{Size: 3, Reader: strings.NewReader("x\r\n")})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := string(done[0].Key)
+	if err := os.Rename(filepath.Join(root, "INBOX/new", name), filepath.Join(root, "Work/cur", name+":2,S")); err != nil {
+		t.Fatal(err)
+	}
+	if done, err = open(t, Config{Path: root}).Settle(t.Context(), in, nil); err != nil || done[0].Box != "Work" || done[0].Key != mail.Key(name) {
+		t.Errorf("%v, %v", done, err)
+	}
+}

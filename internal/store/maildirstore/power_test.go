@@ -388,6 +388,23 @@ func TestPowerFolders(t *testing.T) {
 				p.must(p.f.SetTime(filepath.Join(dir, "cur", "1.reader:2,S"), time.Unix(1_000_000_000, 0)))
 				return p.s.Secure(t.Context(), "New/Sub", []mail.Key{"1.reader"})
 			},
+			"restore": func(p *powerRun) error {
+				texts := []string{p.message()}
+				done, err := p.put("New/Sub", p.prepared("New/Sub", texts), texts)
+				p.must(err)
+				_, err = p.s.Delete(t.Context(), "New/Sub", []mail.Entry{{Key: done[0].Key}})
+				p.must(err)
+				dir := filepath.Dir(p.f.path(t, "cur", "New/Sub", p))
+				p.must(p.f.Rename(dir, dir+".old"))
+				p.must(p.f.SyncDir(filepath.Dir(dir)))
+				p.must(p.f.Mkdir(dir))
+				for _, sub := range []string{"tmp", "new", "cur"} {
+					p.must(p.f.Mkdir(filepath.Join(dir, sub)))
+				}
+				p.open()
+				_, err = p.s.Restore(t.Context(), removed(t, p.s))
+				return err
+			},
 			"move": func(p *powerRun) error {
 				texts := []string{p.message()}
 				done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
@@ -415,6 +432,29 @@ func TestPowerFolders(t *testing.T) {
 				t.Errorf("%s, %s: the message is at %v", layout, name, found[1])
 			}
 		}
+	}
+}
+
+// TestPowerAtticFolders: the attic's folders that an interrupted run made are durable before a message is in them (DESIGN.md section
+// 4, rule 1).
+func TestPowerAtticFolders(t *testing.T) {
+	t.Parallel()
+	p := newPowerRun(t, Nested, true)
+	texts := []string{p.message()}
+	done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
+	p.must(err)
+	p.c.Now = func() time.Time { return time.Unix(1_700_000_000, 0) }
+	p.open()
+	path := filepath.Join(p.c.Path, p.s.c.control())
+	for _, part := range []string{"attic", "2023-11-14", "INBOX"} {
+		path = filepath.Join(path, part)
+		p.must(p.f.Mkdir(path))
+	}
+	_, err = p.s.Delete(t.Context(), "INBOX", []mail.Entry{{Key: done[0].Key}})
+	p.must(err)
+	p.f.cut(nothing, nil)
+	if p.attic()[1] != 1 {
+		t.Error("the message is lost")
 	}
 }
 
