@@ -286,3 +286,22 @@ func TestCancelledWhileItWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestIdentity: an account is another one where host, user or namespace is (DESIGN.md section 4, rule 12).
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, x := range []struct{ host, user, prefix string }{{"a", "u", ""}, {"b", "u", ""}, {"a", "v", ""}, {"a", "u", "INBOX."}} {
+		s := scripted(t, "", "", func(c *Config) { c.Client.ServerName, c.Credentials.User = x.host, x.user })
+		c, err := s.lease(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := s.greeting(c, space{Prefix: x.prefix, Delim: '.'}).Root
+		s.release(c, nil)
+		if seen[root] {
+			t.Errorf("%v has the identity of another, %s", x, root)
+		}
+		seen[root] = true
+	}
+}

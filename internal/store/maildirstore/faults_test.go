@@ -1,6 +1,7 @@
 package maildirstore
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
 )
 
 // saving is a file system on which a mail reader saves a draft under its name just when its stamp is asked for.
@@ -222,3 +224,29 @@ func TestSeenInNewAndCur(t *testing.T) {
 // section 4, rule 1).
 // TestSettleRefiled: a message that landed before a crash, and that the user took elsewhere since, is found under its unique name in
 // whatever mailbox (DESIGN.md section 4, rule 5).
+
+// TestSampleBeforeDelete: nothing is removed where the first or the last message is not the one that was synced (DESIGN.md section 4,
+// rule 9).
+func TestSampleBeforeDelete(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "INBOX/cur/2.x:2,S", "INBOX/cur/3.x:2,S")
+	s := open(t, Config{Path: root})
+	keys := []mail.Key{"1.x", "2.x", "3.x"}
+	for _, other := range []int{0, 2} {
+		list := make([]mail.Entry, 0, len(keys))
+		err := s.Identify(t.Context(), "INBOX", keys, true, func(k mail.Key, id mail.Ident) error {
+			list = append(list, mail.Entry{Key: k, Ident: id})
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		list[other].Ident.Digest[0] ^= 1
+		if _, err := s.Delete(t.Context(), "INBOX", list); !errors.Is(err, store.ErrEpoch) {
+			t.Errorf("message %d is another one: %v", other, err)
+		}
+	}
+	if n := len(entries(t, s, "INBOX")); n != len(keys) {
+		t.Errorf("%d messages are left", n)
+	}
+}
