@@ -255,3 +255,21 @@ func TestSettleRefiled(t *testing.T) {
 		t.Errorf("%v, %v", done, err)
 	}
 }
+
+// TestDamagedMarker: a marker that cannot be read is an error with a cure, never a missing one (DESIGN.md section 4, rule 12).
+func TestDamagedMarker(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "\x00\x00\x00", "{}", `{"run":3}`, `{"id":"`, `{"id":""}`} {
+		root := tree(t, "INBOX/cur/1.x:2,S")
+		s := open(t, Config{Path: root})
+		if err := s.SetRoot(t.Context(), "mine", 1); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(s.markerPath(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if g, err := s.Hello(t.Context(), ""); !errors.Is(err, store.ErrSetup) || mail.HintOf(err) == "" {
+			t.Errorf("%q: %+v, %v", text, g, err)
+		}
+	}
+}
