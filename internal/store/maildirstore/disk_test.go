@@ -18,6 +18,7 @@ import (
 	"mailtwin/internal/store"
 )
 
+// twoDisks are file systems of which one has the attic.
 type twoDisks struct{ *powerFS }
 
 func (f twoDisks) Rename(from, to string) error {
@@ -27,6 +28,7 @@ func (f twoDisks) Rename(from, to string) error {
 	return f.powerFS.Rename(from, to)
 }
 
+// TestPowerAtticElsewhere: what is in an attic on another file system is whole, whenever the power goes.
 func TestPowerAtticElsewhere(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
@@ -74,6 +76,8 @@ func TestPowerAtticElsewhere(t *testing.T) {
 	}
 }
 
+// TestRootGoesAway: a disk that is unmounted, or mounted over another tree, after Hello is told: its mailboxes are not missing, and
+// no view of it counts (DESIGN.md section 4, rule 12).
 func TestRootGoesAway(t *testing.T) {
 	t.Parallel()
 	for _, there := range []string{"nothing", "an older tree", "the tree of another"} {
@@ -103,6 +107,7 @@ func TestRootGoesAway(t *testing.T) {
 	}
 }
 
+// TestAtticClock: what is removed while the clock is behind (a machine that starts without one) is not old when it is set right.
 func TestAtticClock(t *testing.T) {
 	t.Parallel()
 	root := tree(t, "INBOX/cur/1.x:2,S", "INBOX/cur/2.x:2,S")
@@ -134,6 +139,7 @@ func TestAtticClock(t *testing.T) {
 	}
 }
 
+// badDisk is a file system that cannot make something durable.
 type badDisk struct {
 	osFS
 	file, dir, all bool
@@ -178,6 +184,8 @@ func (f badDisk) SyncAll(path string) (Syncer, error) {
 	return badSync{s}, nil
 }
 
+// TestSyncFails: what cannot be made durable is an error, with no message delivered where its content is in doubt (DESIGN.md
+// section 4, rule 1).
 func TestSyncFails(t *testing.T) {
 	t.Parallel()
 	const count = syncAllFrom
@@ -232,6 +240,8 @@ func TestSyncFails(t *testing.T) {
 	}
 }
 
+// TestSettleRefiled: a message that landed before a crash, and that the user took elsewhere since, is found under its unique name in
+// whatever mailbox (DESIGN.md section 4, rule 5).
 func TestSettleRefiled(t *testing.T) {
 	t.Parallel()
 	root := tree(t, "INBOX/cur/1.x:2,S", "Work/cur/2.x:2,S")

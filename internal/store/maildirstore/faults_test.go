@@ -87,11 +87,6 @@ func TestMoveNameTaken(t *testing.T) {
 	}
 }
 
-// split file systems: the attic is on another one.
-// TestPowerAtticElsewhere: what is in an attic on another file system is whole, whenever the power goes.
-// TestRootGoesAway: a disk that is unmounted, or mounted over another tree, after Hello is told: its mailboxes are not missing, and
-// no view of it counts (DESIGN.md section 4, rule 12).
-// TestAtticClock: what is removed while the clock is behind (a machine that starts without one) is not old when it is set right.
 // farApart is a file system on which each mailbox is on a disk of its own, and a mail reader sets a flag while a message is copied.
 type farApart struct {
 	osFS
@@ -218,12 +213,6 @@ func TestSeenInNewAndCur(t *testing.T) {
 		t.Errorf("%+v, %v", files, err)
 	}
 }
-
-// badDisk is a file system that cannot make something durable.
-// TestSyncFails: what cannot be made durable is an error, with no message delivered where its content is in doubt (DESIGN.md
-// section 4, rule 1).
-// TestSettleRefiled: a message that landed before a crash, and that the user took elsewhere since, is found under its unique name in
-// whatever mailbox (DESIGN.md section 4, rule 5).
 
 // TestSampleBeforeDelete: nothing is removed where the first or the last message is not the one that was synced (DESIGN.md section 4,
 // rule 9).

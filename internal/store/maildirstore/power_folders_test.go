@@ -11,6 +11,7 @@ import (
 	"mailtwin/internal/mail"
 )
 
+// TestPowerSecure: what a mail reader wrote lasts once it was secured, and its renames too.
 func TestPowerSecure(t *testing.T) {
 	t.Parallel()
 	for _, count := range []int{2, 20} {
@@ -49,6 +50,8 @@ func TestPowerSecure(t *testing.T) {
 	}
 }
 
+// TestPowerFolders: a mailbox whose folders somebody else made and did not sync is durable before anything rests on what is in it
+// (DESIGN.md section 4, rule 1).
 func TestPowerFolders(t *testing.T) {
 	t.Parallel()
 	for _, layout := range []string{Nested, MaildirPP} {
@@ -115,6 +118,8 @@ func TestPowerFolders(t *testing.T) {
 	}
 }
 
+// TestPowerAtticFolders: the attic's folders that an interrupted run made are durable before a message is in them (DESIGN.md section
+// 4, rule 1).
 func TestPowerAtticFolders(t *testing.T) {
 	t.Parallel()
 	p := newPowerRun(t, Nested, true)
@@ -136,6 +141,8 @@ func TestPowerAtticFolders(t *testing.T) {
 	}
 }
 
+// TestPowerSettle: what Settle reports of a run that was killed lasts, whenever that run was killed (DESIGN.md section 4, rules 1
+// and 5): the names that the run gave were not durable yet.
 func TestPowerSettle(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []mail.IntentKind{mail.IntentPut, mail.IntentMove} {

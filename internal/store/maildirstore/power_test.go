@@ -324,11 +324,3 @@ func (p *powerRun) kept(effect string, count int, finished bool) {
 		}
 	}
 }
-
-// TestPowerSecure: what a mail reader wrote lasts once it was secured, and its renames too.
-// TestPowerFolders: a mailbox whose folders somebody else made and did not sync is durable before anything rests on what is in it
-// (DESIGN.md section 4, rule 1).
-// TestPowerAtticFolders: the attic's folders that an interrupted run made are durable before a message is in them (DESIGN.md section
-// 4, rule 1).
-// TestPowerSettle: what Settle reports of a run that was killed lasts, whenever that run was killed (DESIGN.md section 4, rules 1
-// and 5): the names that the run gave were not durable yet.
