@@ -340,6 +340,23 @@ func TestSettleByDigest(t *testing.T) {
 	}
 }
 
+// TestSettleOwnNext: a message that was there before an upload is not what it made (DESIGN.md section 4, rule 6).
+func TestSettleOwnNext(t *testing.T) {
+	t.Parallel()
+	look := func(tag int) string {
+		return opened(fmt.Sprintf("t%d", tag), 7, 15, 1) + fmt.Sprintf("C~ t%d UID FETCH 12:4294967295 .*\n", tag+1) +
+			`S- "* 1 FETCH (UID 13 RFC822.SIZE 30 BODY[HEADER.FIELDS (MESSAGE-ID)] {21}\r\nMessage-ID: <a@b>\r\n\r\n)\r\n"` + fmt.Sprintf("\nS: t%d OK\n", tag+1)
+	}
+	s := scripted(t, "", look(2)+look(4), nil)
+	var in []mail.Intent
+	for next, id := range map[uint32]string{12: "<c@d>", 14: "<a@b>"} {
+		in = append(in, mail.Intent{Box: "B", Token: token(7, next), Entry: mail.Entry{Ident: mail.Ident{MessageID: mail.HashMessageID(id), Size: 30}}})
+	}
+	if done, err := s.Settle(t.Context(), in, nil); err != nil || !slices.Equal(uids(done), []uint32{0, 0}) {
+		t.Errorf("%v, %v", uids(done), err)
+	}
+}
+
 // TestSettledLacks: a message that is found again lacks what the mailbox cannot hold, else the next view shows these flags as removed,
 // and they are removed on the other side (DESIGN.md section 4, rule 11).
 func TestSettledLacks(t *testing.T) {

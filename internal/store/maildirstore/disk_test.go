@@ -283,3 +283,28 @@ func TestDamagedMarker(t *testing.T) {
 		}
 	}
 }
+
+// TestDeleteBoxKeeps: a mailbox that holds a message, or in cur what is no message, stays whole; other things in its folder stay too
+// (DESIGN.md section 4, rule 14).
+func TestDeleteBoxKeeps(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "Full/cur/2.x:2,S", "Odd/cur/.hidden", "Notes/cur/3.x")
+	write(t, filepath.Join(root, "Notes/notes.txt"), "x")
+	if err := os.Remove(filepath.Join(root, "Notes/cur/3.x")); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Config{Path: root})
+	for _, box := range []mail.Box{"Full", "Odd"} {
+		if err := s.DeleteBox(t.Context(), box); !errors.Is(err, store.ErrNotEmpty) {
+			t.Errorf("%s: %v", box, err)
+		}
+		for _, sub := range []string{"cur", "new", "tmp"} {
+			if _, err := os.Stat(filepath.Join(root, string(box), sub)); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if err := s.DeleteBox(t.Context(), "Notes"); err != nil || read(t, filepath.Join(root, "Notes/notes.txt")) != "x" {
+		t.Error(err)
+	}
+}
