@@ -305,3 +305,30 @@ func TestIdentity(t *testing.T) {
 		seen[root] = true
 	}
 }
+
+// TestNoExpungeIsTold: whether messages can only be marked (DESIGN.md section 4, rule 11).
+func TestNoExpungeIsTold(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		caps string
+		cfg  Config
+		want bool
+	}{
+		{"", Config{}, true},
+		{"MOVE", Config{}, true},
+		{"UIDPLUS", Config{}, false},
+		{"", Config{Expunge: ExpungePlain}, false},
+		{"", Config{Expunge: ExpungePlain, DeleteTo: "Trash"}, true},
+		{"MOVE", Config{DeleteTo: "Trash"}, false},
+	} {
+		s := scripted(t, x.caps, "", func(c *Config) { c.Expunge, c.DeleteTo = x.cfg.Expunge, x.cfg.DeleteTo })
+		c, err := s.lease(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.greeting(c, space{}).Caps.NoExpunge; got != x.want {
+			t.Errorf("%q, %+v: %v", x.caps, x.cfg, got)
+		}
+		s.release(c, nil)
+	}
+}

@@ -239,3 +239,27 @@ func TestSampleBeforeDelete(t *testing.T) {
 		t.Errorf("%d messages are left", n)
 	}
 }
+
+// TestFlagsNameTaken: another message has the name that a message would get with its flags; it gets a fresh one, and both stay (DESIGN.md
+// section 4, rule 15).
+func TestFlagsNameTaken(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/new/6.twice", "INBOX/cur/6.twice:2,S")
+	s := open(t, Config{Path: root})
+	var keys []mail.Key
+	for k := range entries(t, s, "INBOX") {
+		keys = append(keys, k)
+	}
+	if _, err := s.SetFlags(t.Context(), "INBOX", keys, mail.Flags{System: mail.Seen}, mail.Flags{}); err != nil {
+		t.Fatal(err)
+	}
+	got := entries(t, s, "INBOX")
+	for k, f := range got {
+		if f.System != mail.Seen {
+			t.Errorf("%q has %v", k, f)
+		}
+	}
+	if len(got) != 2 {
+		t.Errorf("%v", got)
+	}
+}
