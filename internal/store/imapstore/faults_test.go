@@ -286,3 +286,49 @@ func TestCancelledWhileItWaits(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestIdentity: an account is another one where host, user or namespace is (DESIGN.md section 4, rule 12).
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for _, x := range []struct{ host, user, prefix string }{{"a", "u", ""}, {"b", "u", ""}, {"a", "v", ""}, {"a", "u", "INBOX."}} {
+		s := scripted(t, "", "", func(c *Config) { c.Client.ServerName, c.Credentials.User = x.host, x.user })
+		c, err := s.lease(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		root := s.greeting(c, space{Prefix: x.prefix, Delim: '.'}).Root
+		s.release(c, nil)
+		if seen[root] {
+			t.Errorf("%v has the identity of another, %s", x, root)
+		}
+		seen[root] = true
+	}
+}
+
+// TestNoExpungeIsTold: whether messages can only be marked (DESIGN.md section 4, rule 11).
+func TestNoExpungeIsTold(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		caps string
+		cfg  Config
+		want bool
+	}{
+		{"", Config{}, true},
+		{"MOVE", Config{}, true},
+		{"UIDPLUS", Config{}, false},
+		{"", Config{Expunge: ExpungePlain}, false},
+		{"", Config{Expunge: ExpungePlain, DeleteTo: "Trash"}, true},
+		{"MOVE", Config{DeleteTo: "Trash"}, false},
+	} {
+		s := scripted(t, x.caps, "", func(c *Config) { c.Expunge, c.DeleteTo = x.cfg.Expunge, x.cfg.DeleteTo })
+		c, err := s.lease(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.greeting(c, space{}).Caps.NoExpunge; got != x.want {
+			t.Errorf("%q, %+v: %v", x.caps, x.cfg, got)
+		}
+		s.release(c, nil)
+	}
+}

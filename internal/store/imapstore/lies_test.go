@@ -227,6 +227,33 @@ func TestPartialList(t *testing.T) {
 	}
 }
 
+// TestPartLacks: what SEARCH finds and FETCH does not give is not gone, and what no command gives neither; a server that says that it
+// shows only a part is taken at its word (DESIGN.md section 4, rule 10).
+func TestPartLacks(t *testing.T) {
+	t.Parallel()
+	for _, found := range []string{"4 6 9", "9"} {
+		s := scripted(t, "MESSAGELIMIT=1000", opened("t2", 7, 12, 3)+`
+			C: t3 UID FETCH 1:4294967295 (UID FLAGS)
+			S: * 3 FETCH (UID 9 FLAGS ())
+			S: t3 OK
+			C: t4 UID SEARCH ALL
+			S: * SEARCH `+found+`
+			S: t4 OK
+			`+map[bool]string{true: "C: t5 UID FETCH 4,6 (UID FLAGS)\nS: t5 OK"}[found != "9"], nil)
+		if got, _, _ := shown(t, s, ""); !strings.Contains(got, "part of the messages: 1 of 3") {
+			t.Errorf("SEARCH %s: %s", found, got)
+		}
+		c, err := s.lease(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.greeting(c, s.space).Caps.Partial {
+			t.Error("MESSAGELIMIT is not told")
+		}
+		s.release(c, nil)
+	}
+}
+
 func TestStorable(t *testing.T) {
 	t.Parallel()
 	all := mail.Flags{System: mail.AllSystem, Keywords: "a b"}

@@ -1,6 +1,7 @@
 package maildirstore
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -117,5 +118,27 @@ func TestLettersInUse(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "INBOX/cur/1.x:2,Sad")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestTooManyKeywords: what gets no letter is told, so that it is not taken for removed (DESIGN.md section 4, rule 11).
+func TestTooManyKeywords(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S", "INBOX/cur/2.x:2,z")
+	s := open(t, Config{Path: root})
+	var words []string
+	for i := range maxKeywords {
+		words = append(words, fmt.Sprintf("word%02d", i))
+	}
+	lacks, err := setWords(t, s, "1.x", words...)
+	if err != nil || lacks.Keywords != "word25" { // z is in use
+		t.Errorf("lacks %v, %v", lacks, err)
+	}
+	if got := entries(t, s, "INBOX")["1.x"]; len(got.Words()) != maxKeywords-1 || got.Union(lacks).Keywords != mail.Keywords(words...) {
+		t.Errorf("has %v", got)
+	}
+	v, err := s.View(t.Context(), "INBOX", "")
+	if err != nil || len(v.At().Storable.Flags.Words()) != maxKeywords {
+		t.Errorf("%v, %v", v.At().Storable, err)
 	}
 }

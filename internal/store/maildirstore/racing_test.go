@@ -88,6 +88,86 @@ func TestRacingReader(t *testing.T) {
 	}
 }
 
+// restless is a file system on which a mail reader renames a message whenever a folder was read.
+type restless struct {
+	osFS
+	cur string
+}
+
+func (f restless) Each(path string, fn func(string, fs.FileMode) error) error {
+	err := f.osFS.Each(path, fn)
+	if path == f.cur {
+		for from, to := range map[string]string{"1.x:2,": "1.x:2,S", "1.x:2,S": "1.x:2,"} {
+			if os.Rename(filepath.Join(path, from), filepath.Join(path, to)) == nil {
+				break
+			}
+		}
+	}
+	return err
+}
+
+// TestChangedWhileScanned: a scan during which the folder changed proves nothing, however long it took (DESIGN.md section 4, rule 8).
+func TestChangedWhileScanned(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,")
+	later := func() time.Time { return time.Now().Add(time.Hour) } // all stamps are old
+	s := open(t, Config{Path: root, Now: later, FS: restless{cur: filepath.Join(root, "INBOX/cur")}})
+	v, err := s.View(t.Context(), "INBOX", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if mark, err := v.At().End(); err != nil || mark != "" {
+		t.Errorf("mark %q, %v", mark, err)
+	}
+}
+
+// TestYoungStamps: a stamp proves something only when a change after it would have another one (DESIGN.md section 4, rule 8).
+func TestYoungStamps(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(1_700_000_000, 0)
+	for _, x := range []struct {
+		stamp time.Time
+		old   bool
+	}{
+		{now.Add(-3 * time.Second), true},
+		{now.Add(-1 * time.Second), false}, // whole seconds: the file system keeps no finer ones
+		{now.Add(-1*time.Second + 123), true},
+		{now.Add(-90*time.Millisecond - 123), false},
+		{now.Add(-110*time.Millisecond - 123), true},
+		{now.Add(time.Second), false},
+		{now.Add(time.Hour + 123), false},
+	} {
+		s := &Store{c: Config{Now: func() time.Time { return now }}}
+		if got := s.old(stamps{1: {Mtime: x.stamp.UnixNano(), Ctime: x.stamp.UnixNano()}}); got != x.old {
+			t.Errorf("%v before now: old %v, want %v", now.Sub(x.stamp), got, x.old)
+		}
+	}
+}
+
+// TestYoungView: a view of a folder that changed a moment ago proves nothing, and one a while later does (DESIGN.md section 4, rule 8).
+func TestYoungView(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,")
+	latest := int64(0)
+	for _, sub := range []string{"new", "cur"} {
+		st, err := OS().Stat(filepath.Join(root, "INBOX", sub), false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		latest = max(latest, st.Mtime, st.Ctime)
+	}
+	for age, want := range map[time.Duration]bool{50 * time.Millisecond: false, 3 * time.Second: true} {
+		s := open(t, Config{Path: root, Now: func() time.Time { return time.Unix(0, latest).Add(age) }})
+		v, err := s.View(t.Context(), "INBOX", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mark, err := v.At().End(); err != nil || (mark != "") != want {
+			t.Errorf("%v after the change: mark %q, %v", age, mark, err)
+		}
+	}
+}
+
 // TestRenamedMeanwhile: messages that a mail reader renames after they were seen are still found, each once.
 func TestRenamedMeanwhile(t *testing.T) {
 	t.Parallel()
