@@ -110,7 +110,7 @@ func TestDedupeKilled(t *testing.T) {
 		w.deliver("box", fmt.Sprintf("3%07d.c.host", i), text(i), day.Add(2*time.Hour))
 	}
 	box := filepath.Join(w.mail, "box")
-	before := contents(t, box)
+	before := digests(t, box)
 	var stop atomic.Bool
 	done := make(chan int)
 	go func() { // it marks messages as answered, and that is not lost
@@ -164,7 +164,7 @@ func TestDedupeKilled(t *testing.T) {
 		t.Errorf("%d messages are left, want %d", len(left), n)
 	}
 	w.run("undo", box, "--restore")
-	if got := contents(t, box); !maps.Equal(got, before) {
+	if got := digests(t, box); !maps.Equal(got, before) {
 		t.Errorf("not the same messages after undo as before")
 	}
 	t.Logf("%d runs killed, %d messages marked meanwhile", killed, renamed)
@@ -173,8 +173,8 @@ func TestDedupeKilled(t *testing.T) {
 	}
 }
 
-// contents counts the messages of a mailbox by their bytes.
-func contents(t *testing.T, box string) map[[32]byte]int {
+// digests counts the messages of a mailbox by their bytes.
+func digests(t *testing.T, box string) map[[32]byte]int {
 	t.Helper()
 	all := map[[32]byte]int{}
 	for _, sub := range []string{"cur", "new"} {
