@@ -126,10 +126,15 @@ func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list [
 
 // findMoves pairs what arrived on a side with what disappeared there, over all mailboxes.
 func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, byName map[mail.Box]*plan.Box) error {
-	if !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.HasGone(side) }) {
+	lost, err := r.lost(ctx, side)
+	if err != nil {
+		return err
+	}
+	all := slices.Concat(boxes, lost)
+	if !slices.ContainsFunc(all, func(b *plan.Box) bool { return b.HasGone(side) }) {
 		return nil
 	}
-	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
+	err = r.each(ctx, func(ctx context.Context, b *boxRun) error {
 		free := slices.DeleteFunc(slices.Clone(b.plan.Arrived[side]), func(a *plan.Arrival) bool { return !a.Free() })
 		return r.identify(ctx, b.name, side, unidentified(free), false)
 	})
@@ -137,9 +142,9 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 		return err
 	}
 	for {
-		moves, doubt := plan.MatchMoves(side, boxes)
+		moves, doubt := plan.MatchMoves(side, all)
 		if len(doubt) == 0 {
-			plan.AddMoves(byName, moves)
+			plan.AddMoves(byName, slices.DeleteFunc(moves, r.mustWait))
 			return nil
 		}
 		groups := map[mail.Box][]*plan.Arrival{}
@@ -152,6 +157,34 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 			}
 		}
 	}
+}
+
+// lost returns the mailboxes that are missing on a side and could not be looked at on the other, with all pairs gone.
+func (r *run) lost(ctx context.Context, side mail.Side) (boxes []*plan.Box, err error) {
+	for _, b := range r.order {
+		if b.err == nil || !b.missing[side] {
+			continue
+		}
+		lost := plan.NewBox(b.name)
+		for p, err := range r.db.Pairs(ctx, b.name, side) {
+			if err != nil {
+				return nil, stateError(err)
+			}
+			lost.Add(side, plan.Change{Pair: &p, Gone: true})
+		}
+		boxes = append(boxes, lost)
+	}
+	return boxes, nil
+}
+
+// mustWait leaves a move out of a mailbox that could not be looked at to the next run. Its arrival must not be copied: the message
+// would be twice on the other side, since nothing is deleted in a mailbox for being missing.
+func (r *run) mustWait(m plan.Move) bool {
+	if r.boxes[m.Pair.Box].err == nil {
+		return false
+	}
+	r.boxes[m.To.Box].open = true
+	return true
 }
 
 // guard holds deletions back (rules 12 and 13).
