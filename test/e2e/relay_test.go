@@ -201,7 +201,7 @@ func readCommand(from *bufio.Reader) (all []byte, err error) {
 }
 
 // pass passes the server's answers on. Once it is told a tag, it keeps them to itself, and closes done when the server has answered the
-// command with that tag.
+// command with that tag, or hung up.
 func pass(client, server net.Conn, tags <-chan string, done chan<- struct{}) {
 	from := bufio.NewReader(server)
 	tag := ""
@@ -209,6 +209,9 @@ func pass(client, server net.Conn, tags <-chan string, done chan<- struct{}) {
 		line, err := from.ReadString('\n')
 		if err != nil {
 			_ = client.Close()
+			if tag != "-" {
+				close(done)
+			}
 			return
 		}
 		if tag == "" {
