@@ -18,6 +18,7 @@ type syncOptions struct {
 	style        ui.Style
 	dryRun       bool
 	allowDeletes bool
+	copyBack     bool
 }
 
 func newSync(a *app) *cobra.Command {
@@ -50,6 +51,8 @@ like with Ctrl-C: the next sync goes on.
 	f.BoolVar(&o.style.JSON, "json", false, "print events and the summary as JSON, one object a line")
 	f.BoolVarP(&o.style.Quiet, "quiet", "q", false, "print errors and held-back deletions only")
 	f.BoolVar(&o.allowDeletes, "allow-deletes", false, "let deletions through that are held back")
+	f.BoolVar(&o.copyBack, "copy-back", false, "copy back what one side had lost when another tool's state was imported")
+	c.MarkFlagsMutuallyExclusive("allow-deletes", "copy-back")
 	c.MarkFlagsMutuallyExclusive("quiet", "verbose")
 	c.MarkFlagsMutuallyExclusive("quiet", "json")
 	return c
@@ -76,7 +79,7 @@ func (a *app) syncOne(ctx context.Context, t *target, u *ui.UI, progress *ui.Pro
 	if err != nil {
 		return a.failSync(ctx, u, t, engine.Result{}, o, err)
 	}
-	s.options.DryRun, s.options.AllowDeletes = o.dryRun, o.allowDeletes
+	s.options.DryRun, s.options.AllowDeletes, s.options.CopyBack = o.dryRun, o.allowDeletes, o.copyBack
 	s.options.Events = progress.Event
 	if a.canAsk(u) && !o.dryRun && !o.allowDeletes {
 		s.options.Confirm = func(held []plan.Held) bool { return u.AskDeletes(ctx, a.in, t.given, held) }

@@ -51,6 +51,7 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 			if d.Key != "" {
 				p := moves[i].Pair
 				p.Box, p.Keys[side], p.Keys[side.Other()] = moves[i].To.Box, d.Key, moves[i].To.Entry.Key
+				p.Left = mail.LeftNone // it may have vanished before an import
 				p.Lacks[side] = p.Lacks[side].Union(d.Lacks)
 				if err := tx.PutPair(p); err != nil {
 					return err
@@ -97,7 +98,7 @@ func (r *run) rekey(ctx context.Context, b *boxRun, side mail.Side, moves []plan
 	}
 	return rest, r.update(ctx, true, func(tx *state.Tx) error {
 		for _, m := range here {
-			m.Pair.Keys[side.Other()] = m.To.Entry.Key
+			m.Pair.Keys[side.Other()], m.Pair.Left = m.To.Entry.Key, mail.LeftNone
 			if err := tx.PutPair(m.Pair); err != nil {
 				return err
 			}

@@ -26,6 +26,7 @@ type Options struct {
 
 	DryRun       bool
 	AllowDeletes bool                   // let held-back deletions through
+	CopyBack     bool                   // what had vanished on one side when another tool's state was imported is copied back to it
 	Confirm      func([]plan.Held) bool // asked when deletions would be held back, on a terminal; nil: no
 	Limits       plan.Limits            // of the guard; zero: defaults
 	DeleteBoxes  plan.DeleteBoxes       // what a missing mailbox means

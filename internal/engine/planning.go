@@ -23,7 +23,7 @@ func (r *run) plan(ctx context.Context) error {
 		}
 	}
 	r.revive()
-	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes, Hints: r.suspect != ""}
+	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes, CopyBack: r.o.CopyBack, Hints: r.suspect != ""}
 	for _, b := range r.order {
 		if b.err == nil {
 			b.plan.Merge(policy)
@@ -54,7 +54,7 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 			return err
 		}
 	}
-	if b.left[mail.LeftRenumbered]+b.left[mail.LeftRefused]+b.left[mail.LeftDeleting]+b.left[mail.LeftExpunged]+b.left[mail.LeftReplaced] > 0 {
+	if b.left[mail.LeftRenumbered]+b.left[mail.LeftRefused]+b.left[mail.LeftDeleting]+b.left[mail.LeftExpunged]+b.left[mail.LeftReplaced]+b.left[mail.LeftVanished] > 0 {
 		halves, err := r.db.HalfPairs(ctx, b.name)
 		if err != nil {
 			return stateError(err)
@@ -221,6 +221,10 @@ func (r *run) guard(ctx context.Context, boxes []*plan.Box) error {
 			text = fmt.Sprintf("will not delete %d of %d messages on the %s side: %s", h.Count, h.Of, h.Side, h.Why)
 		}
 		hint := strings.TrimSuffix(fmt.Sprintf("if that is right: mailtwin sync --allow-deletes %s/%s", r.o.Account, h.Box), "/")
+		if h.Vanished {
+			text = fmt.Sprintf("will not delete %d messages on the %s side: %s", h.Count, h.Side, h.Why)
+			hint += fmt.Sprintf("; to copy them back: mailtwin sync --copy-back %s/%s", r.o.Account, h.Box)
+		}
 		r.report(state.Report{Box: h.Box, Kind: "held back", Count: h.Count, Text: text, Hint: hint})
 		r.o.Events(Event{Kind: EventHeld, Account: r.o.Account, Box: h.Box, Side: h.Side, Count: h.Count, Text: text})
 	}

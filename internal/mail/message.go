@@ -43,6 +43,7 @@ const (
 	LeftAltered         // both have it by Message-ID, with different content: neither copied nor merged
 	LeftExpunged        // marked \Deleted on both sides and removed from the lacking one only, as expunge says
 	LeftReplaced        // an older version of a message that was edited on the lacking side; to be removed
+	LeftVanished        // another tool's state had it on both sides, and the lacking one had it no more when that state was imported
 )
 
 func (l Left) String() string {
@@ -61,6 +62,8 @@ func (l Left) String() string {
 		return "expunged"
 	case LeftReplaced:
 		return "replaced"
+	case LeftVanished:
+		return "vanished"
 	}
 	return "unknown"
 }

@@ -12,7 +12,13 @@ type News struct {
 	Pair  *mail.Pair
 	Flags [2]mail.Flags // effective flags, of the base where there is no news
 	Gone  [2]bool
-	moved bool // a move accounts for the disappearance
+	moved bool     // a move accounts for the disappearance
+	half  *Arrival // of a message that vanished before an import (H6); nil else
+}
+
+// gone reports whether the message is gone on a side alone, and nothing accounts for that yet.
+func (n *News) gone(side mail.Side) bool {
+	return n.Gone[side] && !n.Gone[side.Other()] && (n.half == nil || n.half.Free())
 }
 
 // Arrival is a message that one side shows and the base does not know; or a half pair, which the other side is to get.
@@ -129,12 +135,26 @@ func (b *Box) AddHalves(halves []mail.Pair, refused bool) {
 			b.old = append(b.old, p)
 			continue
 		}
+		if p.Left == mail.LeftVanished {
+			b.addVanished(p, holder, flags)
+			continue
+		}
 		wait := waits(p, flags, refused)
 		if wait && p.Left != mail.LeftRefused {
 			continue
 		}
 		b.Halves = append(b.Halves, &Arrival{waits: wait, Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}})
 	}
+}
+
+// addVanished takes a half pair that another tool had on both sides: it can be found again in its mailbox, where it is adopted,
+// or elsewhere, as a move.
+func (b *Box) addVanished(p *mail.Pair, holder mail.Side, flags mail.Flags) {
+	a := &Arrival{waits: true, Side: holder, Box: b.Name, Half: p, Entry: mail.Entry{Key: p.Keys[holder], Flags: flags, Ident: p.Ident}}
+	n := &News{Pair: p, half: a}
+	n.Flags[holder], n.Flags[holder.Other()] = flags, p.Flags
+	n.Gone[holder.Other()] = true
+	b.Halves, b.News[p.ID] = append(b.Halves, a), n
 }
 
 // AddEdit takes a new version of a message that both sides have, under the key that it had. It beats a deletion and changes of

@@ -21,6 +21,8 @@
 //	H3  refused, renumbered               copy to the other side
 //	H4  delete pending, expunged          nothing while the holder has \Deleted; copy when it is taken back
 //	H5  replaced                          delete there
+//	H6  vanished before an import         arrival of it elsewhere on the lacking side: move; else delete there, which the
+//	                                      guard always holds back; or copy to the lacking side, if the user wants that
 //
 // For a message whose content was changed under its key (it is looked for now and then, see store.Stamper):
 //

@@ -29,7 +29,11 @@ func Check(l Limits, boxes []*Box, known map[mail.Box]int, suspect string) []Hel
 	}
 	for _, b := range boxes {
 		for _, side := range mail.Sides {
-			n, of := b.deletes(side, suspect != ""), known[b.Name]
+			if n := b.deletes(side, true, true); n > 0 {
+				why := fmt.Sprintf("they were missing on the %s side when the state was imported", side.Other())
+				held = append(held, Held{Box: b.Name, Side: side, Count: n, Of: known[b.Name], Why: why, Vanished: true})
+			}
+			n, of := b.deletes(side, false, suspect != ""), known[b.Name]
 			if n == 0 {
 				continue
 			}
@@ -41,7 +45,7 @@ func Check(l Limits, boxes []*Box, known map[mail.Box]int, suspect string) []Hel
 	}
 	for _, side := range mail.Sides {
 		if why := l.account(totals[side], account); why != "" {
-			held = slices.DeleteFunc(held, func(h Held) bool { return h.Side == side })
+			held = slices.DeleteFunc(held, func(h Held) bool { return h.Side == side && !h.Vanished })
 			held = append(held, Held{Side: side, Count: totals[side], Of: account, Why: why, Suspect: suspect != ""})
 		}
 	}
@@ -73,11 +77,12 @@ func (l Limits) account(n, of int) string {
 	return ""
 }
 
-// deletes counts the deletions on side; without all, not those that the user let through when they were made (duplicates).
-func (b *Box) deletes(side mail.Side, all bool) int {
+// deletes counts the deletions on side, of vanished messages or of the others; without all, not those that the user let through
+// when they were made (duplicates).
+func (b *Box) deletes(side mail.Side, vanished, all bool) int {
 	n := 0
 	for _, d := range b.Ops.Delete {
-		if d.On[side] && (all || !d.Pair.Allowed) {
+		if d.On[side] && d.Vanished == vanished && (all || !d.Pair.Allowed) {
 			n++
 		}
 	}
@@ -89,7 +94,7 @@ func (b *Box) HoldBack(held []Held) bool {
 	before := len(b.Ops.Delete)
 	b.Ops.Delete = slices.DeleteFunc(b.Ops.Delete, func(d Delete) bool {
 		is := slices.ContainsFunc(held, func(h Held) bool {
-			return d.On[h.Side] && (h.Box == "" || h.Box == b.Name) && (!d.Pair.Allowed || h.Suspect)
+			return d.On[h.Side] && d.Vanished == h.Vanished && (h.Box == "" || h.Box == b.Name) && (!d.Pair.Allowed || h.Suspect || h.Vanished)
 		})
 		if is {
 			b.Held = append(b.Held, d)

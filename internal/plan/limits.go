@@ -19,6 +19,8 @@ type Held struct {
 	Why   string // "all 40 messages of the mailbox", for people
 	// Suspect: no deletion can be trusted at present, also none that was let through before.
 	Suspect bool
+	// Vanished: these are messages that were on both sides only in the state that was imported from another tool (case H6).
+	Vanished bool
 }
 
 // DeleteBoxes says what it means when a mailbox is missing on one side that both had.

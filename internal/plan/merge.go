@@ -24,6 +24,7 @@ type (
 		Pair     *mail.Pair
 		Expunges bool // case P7: what On leaves out stays, marked
 		Replaced bool // cases E1, H5: only once the pair is left as replaced, that is after its new version was copied
+		Vanished bool // case H6: never without the user's word
 	}
 	// Forget drops a pair that neither side has any more.
 	Forget struct{ Pair *mail.Pair }
@@ -54,6 +55,7 @@ func (o *Ops) Empty() bool {
 type Policy struct {
 	Expunge     Expunge
 	DeleteBoxes DeleteBoxes
+	CopyBack    bool // case H6: what vanished before an import is copied to the side that lacks it
 	Hints       bool // the base is of another age than a side: flags are joined, not taken away
 }
 
@@ -161,6 +163,8 @@ func (b *Box) mergePair(n *News, p Policy) {
 	full := n.Pair.Keys[mail.Local] != "" && n.Pair.Keys[mail.Remote] != ""
 	switch {
 	case n.moved: // A2
+	case n.half != nil: // H6
+		b.mergeVanished(n, p)
 	case n.Gone[mail.Local] && n.Gone[mail.Remote]: // P6
 		b.Ops.Forget = append(b.Ops.Forget, Forget{n.Pair})
 	case !full && n.Gone[Holder(n.Pair)]: // H1
@@ -177,6 +181,20 @@ func (b *Box) mergePair(n *News, p Policy) {
 		if on := expungeOn(p.Expunge); on != [2]bool{} && want.System&mail.Deleted != 0 { // P7
 			b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: n.Pair, Expunges: true})
 		}
+	}
+}
+
+func (b *Box) mergeVanished(n *News, p Policy) {
+	side := Holder(n.Pair)
+	switch {
+	case !n.half.Free(): // H2
+	case b.Missing[side.Other()] && p.DeleteBoxes != DeleteAllBoxes: // B3
+	case p.CopyBack:
+		n.half.waits = false
+	default:
+		var on [2]bool
+		on[side] = true
+		b.Ops.Delete = append(b.Ops.Delete, Delete{On: on, Pair: n.Pair, Vanished: true})
 	}
 }
 

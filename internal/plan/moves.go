@@ -89,7 +89,7 @@ func gonePairs(side mail.Side, boxes []*Box) []*News {
 	var gone []*News
 	for _, b := range boxes {
 		for _, n := range b.News {
-			if n.Gone[side] && !n.Gone[side.Other()] && n.Pair.Keys[side.Other()] != "" && n.Pair.Left != mail.LeftAltered {
+			if n.gone(side) && n.Pair.Keys[side.Other()] != "" && n.Pair.Left != mail.LeftAltered {
 				gone = append(gone, n)
 			}
 		}

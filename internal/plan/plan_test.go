@@ -135,6 +135,47 @@ func TestMatchMoves(t *testing.T) {
 	}
 }
 
+// TestVanished: what vanished before an import is a move if it is elsewhere, and nothing is planned beside that; else it is
+// always held back, alone, unless it is to be copied back.
+func TestVanished(t *testing.T) {
+	t.Parallel()
+	for _, holder := range mail.Sides {
+		world := func() (a, b *Box) {
+			a, b = NewBox("A"), NewBox("B")
+			p := mail.Pair{ID: 1, Box: "A", Left: mail.LeftVanished, Ident: ident("a/x!")}
+			p.Keys[holder] = "k"
+			a.AddHalves([]mail.Pair{p}, false)
+			return a, b
+		}
+		a, b := world()
+		b.Add(holder.Other(), Change{Now: mail.Entry{Key: "new", Ident: ident("a/x!")}})
+		moves, doubt := MatchMoves(holder.Other(), []*Box{a, b})
+		if len(moves) != 1 || len(doubt) != 0 || moves[0].On != holder {
+			t.Fatalf("%v: %d moves, %d in doubt", holder, len(moves), len(doubt))
+		}
+		AddMoves(map[mail.Box]*Box{"A": a, "B": b}, moves)
+		for _, box := range []*Box{a, b} {
+			if box.Merge(Policy{CopyBack: true}); describeOps(box.Ops, holder) != "" {
+				t.Errorf("%v: beside the move: %s", holder, describeOps(box.Ops, holder))
+			}
+		}
+		a, _ = world()
+		a.Add(holder.Other(), Change{Pair: &mail.Pair{ID: 2, Box: "A", Keys: [2]mail.Key{"l", "r"}}, Gone: true})
+		a.Merge(Policy{})
+		held := Check(Limits{}, []*Box{a}, map[mail.Box]int{"A": 100}, "")
+		if len(held) != 1 || !held[0].Vanished || held[0].Count != 1 || held[0].Side != holder {
+			t.Errorf("%v: held back: %+v", holder, held)
+		}
+		if !a.HoldBack(held) || len(a.Ops.Delete) != 1 || a.Ops.Delete[0].Vanished {
+			t.Errorf("%v: %+v", holder, a.Ops.Delete)
+		}
+		a, _ = world()
+		if a.Merge(Policy{CopyBack: true}); len(a.Ops.Copy[holder.Other()]) != 1 || len(a.Ops.Delete) != 0 {
+			t.Errorf("%v: not copied back: %+v", holder, a.Ops)
+		}
+	}
+}
+
 // TestCases follows the list of cases in the package comment, line by line, with the sides as they are and swapped.
 func TestCases(t *testing.T) {
 	t.Parallel()
@@ -203,6 +244,20 @@ func TestCases(t *testing.T) {
 			b.Add(one, Change{Pair: &p, Now: mail.Entry{Key: "k"}})
 			b.AddHalves([]mail.Pair{p}, true)
 		}, "copy other", 0},
+		{"H6", func(b *Box, one mail.Side) { b.AddHalves([]mail.Pair{half(one, mail.LeftVanished)}, true) }, "delete one", 0},
+		{"H6 holder gone", func(b *Box, one mail.Side) {
+			p := half(one, mail.LeftVanished)
+			b.Add(one, Change{Pair: &p, Gone: true})
+			b.AddHalves([]mail.Pair{p}, true)
+		}, "forget", 0},
+		{"H6 H2", func(b *Box, one mail.Side) {
+			b.AddHalves([]mail.Pair{half(one, mail.LeftVanished)}, false)
+			b.Add(one.Other(), Change{Now: mail.Entry{Key: "n", Ident: ident("a/x!")}})
+		}, "adopt", 0},
+		{"H6 B3", func(b *Box, one mail.Side) {
+			b.Missing[one.Other()] = true
+			b.AddHalves([]mail.Pair{half(one, mail.LeftVanished)}, true)
+		}, "", 0},
 		{"A1", func(b *Box, one mail.Side) {
 			b.Add(one, Change{Now: mail.Entry{Key: "n", Flags: seen, Ident: ident("a/x!")}})
 			b.Add(one.Other(), Change{Now: mail.Entry{Key: "m", Ident: ident("a/x!")}})
