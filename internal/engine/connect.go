@@ -51,6 +51,17 @@ func (r *run) connect(ctx context.Context) error {
 	return r.begin(ctx) // a new marker first: it is the epoch of the keys that will be seen
 }
 
+// Connect greets both stores and makes sure that they are the ones that the state belongs to, as Sync does, for work that fills
+// the base without a plan. Unless it is a dry run, the stores carry the account's marker afterwards: keys seen from now on are of
+// its epoch.
+func Connect(ctx context.Context, o Options) ([2]store.Greeting, error) {
+	r := newRun(o)
+	if err := r.connect(ctx); err != nil || o.DryRun {
+		return r.greet, err
+	}
+	return r.greet, r.begin(ctx)
+}
+
 // checkRoot compares a store's identity with the one that the state knows.
 func (r *run) checkRoot(ctx context.Context, side mail.Side) error {
 	g, known := r.greet[side], r.account.Roots[side]

@@ -22,6 +22,7 @@ type Account struct {
 	HoldDeletes  string    // not "": no deletion can be trusted, and why
 	LastSync     time.Time // of the last run that changed something
 	Summary      string    // of that run, JSON
+	Imported     string    `json:",omitempty"` // the tool whose state filled the base; "" for none
 }
 
 // Box is what is known of a mailbox.
