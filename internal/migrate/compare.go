@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -124,7 +125,7 @@ func pick(list []*known, n int) []*known {
 	for i := range n {
 		part := list[i*len(list)/n : (i+1)*len(list)/n]
 		picked = append(picked, slices.MinFunc(part, func(a, b *known) int {
-			return int(a.ident[mail.Local].Size - b.ident[mail.Local].Size)
+			return cmp.Compare(a.ident[mail.Local].Size, b.ident[mail.Local].Size)
 		}))
 	}
 	return picked

@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,7 +97,7 @@ func collect(entries iter.Seq2[Entry, error]) (list []*known, doubled int, err e
 	before := len(list)
 	slices.SortStableFunc(list, func(a, b *known) int { return strings.Compare(a.File, b.File) })
 	list = alone(list, func(a, b *known) bool { return a.File == b.File && a.File != "" })
-	slices.SortStableFunc(list, func(a, b *known) int { return int(int64(a.UID) - int64(b.UID)) })
+	slices.SortStableFunc(list, func(a, b *known) int { return cmp.Compare(a.UID, b.UID) })
 	list = alone(list, func(a, b *known) bool { return a.UID == b.UID || b.UID == 0 })
 	return list, before - len(list), nil
 }

@@ -26,7 +26,9 @@ type Options struct {
 	// Select says whether a mailbox is kept in sync; nil: all.
 	Select func(box mail.Box, role string) bool
 	// Dir says where the local store keeps a mailbox; nil: it is not asked.
-	Dir    func(mail.Box) (string, error)
+	Dir func(mail.Box) (string, error)
+	// Backup keeps the old tool's files before anything is written; nil: none is made. It is not called in a dry run.
+	Backup func() error
 	Verify bool // compare the content of all messages, not of a sample
 	DryRun bool
 	// Progress is told how many messages of a mailbox were looked at; may be nil. It is called from the goroutine of Import.
@@ -88,6 +90,11 @@ func Import(ctx context.Context, o Options) (Result, error) {
 	}
 	if o.DryRun {
 		return m.res, m.all(ctx, func(*taken) error { return nil })
+	}
+	if o.Backup != nil {
+		if err := o.Backup(); err != nil {
+			return m.res, err
+		}
 	}
 	err = o.State.Update(ctx, true, func(tx *state.Tx) error {
 		if err := m.all(ctx, func(t *taken) error { return t.write(tx) }); err != nil {
@@ -160,13 +167,20 @@ func (m *importer) places() error {
 	}
 	var wrong []string
 	for _, f := range m.o.Old.Folders {
-		here, err := m.o.Dir(f.Box)
-		if f.Dir == "" || err != nil || !m.selected(f.Box) || samePlace(f.Dir, here) {
+		if f.Dir == "" || !m.selected(f.Box) || m.status[mail.Local][f.Box].Err != nil {
 			continue // a name that cannot be a folder is an error of its mailbox
 		}
-		if st, err := os.Stat(filepath.Join(f.Dir, "cur")); err == nil && st.IsDir() {
-			wrong = append(wrong, fmt.Sprintf("%s is the folder %s there, and would be %s here", f.Box, f.Dir, here))
+		here, err := m.o.Dir(f.Box)
+		if err == nil && samePlace(f.Dir, here) {
+			continue
 		}
+		if st, err := os.Stat(filepath.Join(f.Dir, "cur")); err != nil || !st.IsDir() {
+			continue
+		}
+		if err != nil {
+			here = "another one"
+		}
+		wrong = append(wrong, fmt.Sprintf("%s is the folder %s there, and would be %s here", f.Box, f.Dir, here))
 	}
 	if len(wrong) == 0 {
 		return nil
