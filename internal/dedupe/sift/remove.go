@@ -284,11 +284,11 @@ func (r *remover) flags(ctx context.Context, jobs []job) ([]job, error) {
 		var add mail.Flags
 		for _, c := range j.copies {
 			m := r.f.t.At(c)
-			add = add.Union(r.boxes[m.Box].Flags(string(r.f.t.Name(m)), m.Bits&dedupe.Cur != 0))
+			add = add.Union(r.boxes[m.Box].Flags(string(r.f.t.Name(m))))
 		}
 		m := r.f.t.At(j.keep)
 		b, name, cur := r.boxes[m.Box], string(r.f.t.Name(m)), m.Bits&dedupe.Cur != 0
-		add = add.Minus(kept).Minus(b.Flags(name, cur))
+		add = add.Minus(kept).Minus(b.Flags(name))
 		if add.Empty() {
 			done = append(done, j)
 			continue

@@ -99,10 +99,7 @@ func (s *Store) attic(b *box) (*attic, error) {
 func (s *Store) stow(a *attic, path string, at file) (err error) {
 	unique, letters := split(at.name, s.c.InfoSep)
 	info := at.name[len(unique):]
-	switch {
-	case !at.cur:
-		info = "" // flags in new do not count
-	case foreign(letters) != letters:
+	if foreign(letters) != letters {
 		flags := flagsOf(letters, a.from)
 		if a.words, err = s.withWords(a.box, a.words, flags); err != nil {
 			return err

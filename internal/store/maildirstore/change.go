@@ -12,7 +12,7 @@ import (
 	"mailtwin/internal/store"
 )
 
-// SetFlags implements store.Store. A message in new goes to cur with its first flag.
+// SetFlags implements store.Store. A message in new goes to cur when its flags change.
 func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
 	fail := func(err error) (mail.Flags, error) {
 		return mail.Flags{}, s.trouble(fmt.Sprintf("set flags in %q", name), err)
@@ -51,11 +51,8 @@ func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, word
 	var name string
 	ok, err := finder.with(ctx, key, func(path string, at file) error {
 		unique, letters := split(at.name, s.c.InfoSep)
-		if !at.cur {
-			letters = "" // flags in new do not count (maildir's rule)
-		}
 		want := lettersOf(flagsOf(letters, words).Union(add).Minus(del), words, letters)
-		if want == letters || want == "" && !at.cur {
+		if want == letters {
 			name = ""
 			changed.add(filepath.Dir(path)) // an earlier attempt may have ended before its sync
 			return nil

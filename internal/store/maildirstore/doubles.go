@@ -45,11 +45,8 @@ func (s *Store) Doubles(ctx context.Context, name mail.Box) (*Doubles, error) {
 	return d, s.trouble(fmt.Sprintf("open mailbox %q", name), err)
 }
 
-// Flags reads the flags of a file's name. Those in new do not count.
-func (d *Doubles) Flags(name string, cur bool) mail.Flags {
-	if !cur {
-		return mail.Flags{}
-	}
+// Flags reads the flags of a file's name.
+func (d *Doubles) Flags(name string) mail.Flags {
 	_, letters := split(name, d.s.c.InfoSep)
 	return flagsOf(letters, d.words)
 }
@@ -61,9 +58,6 @@ func (d *Doubles) Add(ctx context.Context, name string, cur bool, add mail.Flags
 		return "", false, lost, err
 	}
 	unique, letters := split(name, d.s.c.InfoSep)
-	if !cur {
-		letters = ""
-	}
 	if d.words, err = d.s.withWords(d.b, d.words, add); err != nil {
 		return "", false, lost, d.s.trouble("learn keywords", err)
 	}

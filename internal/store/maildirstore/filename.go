@@ -46,7 +46,9 @@ var systemLetters = []struct {
 // forwarded is the keyword that Maildir has a letter of its own for (passed).
 const forwarded = "$Forwarded"
 
-// flagsOf reads the letters of a name; words are the mailbox's keywords by letter, a first.
+// flagsOf reads the letters of a name; words are the mailbox's keywords by letter, a first. They count in new as well: by Maildir's
+// rule names there have no info, but OfflineIMAP and mbsync leave unread messages there with all their other flags, and mail readers
+// show them so. To take them for none would remove the flags from the server.
 func flagsOf(letters string, words []string) mail.Flags {
 	var f mail.Flags
 	var keywords []string

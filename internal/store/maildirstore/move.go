@@ -100,10 +100,7 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 	}
 	ok, err := m.finder.with(ctx, in.From.Key, func(path string, at file) error {
 		unique, letters := split(at.name, m.s.c.InfoSep)
-		flags := mail.Flags{}
-		if at.cur {
-			flags = flagsOf(letters, m.words)
-		}
+		flags := flagsOf(letters, m.words)
 		if t.words, err = m.s.withWords(t.b, t.words, flags); err != nil {
 			return err
 		}
@@ -112,7 +109,7 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 			unique = string(in.Token)
 		}
 		info := ""
-		if at.cur {
+		if at.cur || letters != "" {
 			info = string(m.s.c.InfoSep) + "2," + lettersOf(flags, t.words, foreign(letters))
 		}
 		if len(unique)+len(info) > maxName {

@@ -129,11 +129,8 @@ func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn fu
 			n, t, err := r.Info()
 			return err == nil && n == length && t.Equal(date)
 		}
-		e := mail.Entry{Key: key, Ident: mail.Ident{Date: date.Unix()}}
-		if at.cur {
-			_, letters := split(at.name, s.c.InfoSep)
-			e.Flags = flagsOf(letters, words)
-		}
+		_, letters := split(at.name, s.c.InfoSep)
+		e := mail.Entry{Key: key, Flags: flagsOf(letters, words), Ident: mail.Ident{Date: date.Unix()}}
 		st, err := s.fs.Stat(filepath.Join(b.dir, at.sub(), at.name), false)
 		if err == nil && st.Size == length && st.Mtime == date.UnixNano() { // else it has another name or content by now: learned later
 			e.Stamp = stampOf(st)

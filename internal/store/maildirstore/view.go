@@ -159,13 +159,10 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 			f := &files[i]
 			var e mail.Entry
 			e.Key = f.key
-			if f.cur {
-				_, letters := split(f.name, s.c.InfoSep)
-				if letters != last {
-					last, flags = letters, flagsOf(letters, words)
-				}
-				e.Flags = flags
+			if _, letters := split(f.name, s.c.InfoSep); letters != last {
+				last, flags = letters, flagsOf(letters, words)
 			}
+			e.Flags = flags
 			if !yield(e, nil) {
 				return
 			}
