@@ -118,6 +118,9 @@ func (u *UI) Imported(i Import) {
 	}
 	u.Result("%s: %s of %s in %s %s, %s compared by content", Clean(i.Account), number(all.Paired), count(all.Known, "message", "messages"),
 		count(len(i.Result.Boxes), "mailbox", "mailboxes"), verb, number(all.Compared))
+	if n := untaken(i.Result.Boxes); n > 0 {
+		u.Result("  of %s nothing was taken over; their messages are compared by content in the first sync", count(n, "mailbox", "mailboxes"))
+	}
 	if rest := all.Doubtful; rest > 0 {
 		u.Result("  %s compared by content in the first sync", count(rest, "message is", "messages are"))
 	}
@@ -129,6 +132,15 @@ func (u *UI) Imported(i Import) {
 	if i.Backup != "" {
 		u.Result("  a backup of %s's files is in %s", i.Tool, Clean(i.Backup))
 	}
+}
+
+func untaken(boxes []migrate.Box) (n int) {
+	for _, b := range boxes {
+		if b.Why != "" {
+			n++
+		}
+	}
+	return n
 }
 
 func (u *UI) importedBoxes(i Import) {
