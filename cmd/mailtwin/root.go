@@ -33,7 +33,7 @@ Or write a configuration (mailtwin help config) and then:
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().StringVar(&a.config, "config", "", "configuration `file` (default $XDG_CONFIG_HOME/mailtwin/config.toml, or below ~/.config)")
 	root.PersistentFlags().BoolP("help", "h", false, "show this text")
-	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newUndo(a), newDedupe(a), newImport(a), newState(a), newDemo(a), newVersion(a), newConfigHelp())
+	root.AddCommand(newSync(a), newStatus(a), newVerify(a), newUndo(a), newDedupe(a), newImport(a), newExport(a), newState(a), newDemo(a), newVersion(a), newConfigHelp())
 	return root
 }
 

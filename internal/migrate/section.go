@@ -85,12 +85,25 @@ func AddSection(path string, before []byte, section string) (err error) {
 	if string(now) != string(before) {
 		return errors.New("it was changed at this moment; import again")
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".config-*")
+	return replaceFile(path, Joined(now, section), mode)
+}
+
+// WriteFile writes a file that only the user may read, or replaces it as a whole.
+func WriteFile(path, text string) error {
+	if err := replaceFile(path, text, 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}
+
+// replaceFile writes a file under another name and puts it in place, durably.
+func replaceFile(path, text string, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".mailtwin-*")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.Remove(f.Name()) }() // after the rename it is not there any more
-	_, err = f.WriteString(Joined(now, section))
+	_, err = f.WriteString(text)
 	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type Export struct {
 	TLS                           string // "tls", "starttls" or "none"
 	CA, User, Auth                string // "": none
 	PasswordCommand, TokenCommand string
+	Cert, Key                     string // of the client; "": none
 
 	Root, Layout, Inbox string // of the Maildir, as in config.toml; Root is absolute
 	InfoSep             byte   // 0: ':'
@@ -53,6 +54,24 @@ type Written struct {
 	Renamed int    // files that have another name now
 	Missing int    // entries whose file is not in the folder; they are left out
 	Skipped string // why the folder was left out; "": it was not
+}
+
+// Check says what Write would hand over, and writes nothing. Of files that are named anew or missing nothing is known yet.
+func (x *Export) Check() ([]Written, error) {
+	var all []Written
+	for _, t := range x.targets() {
+		w := Written{Box: t.Box, Skipped: t.skipped}
+		if t.skipped == "" {
+			for _, err := range t.Entries {
+				if err != nil {
+					return nil, fmt.Errorf("export mailbox %q: %w", t.Box, err)
+				}
+				w.Pairs++
+			}
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 // target is a folder with its names in mbsync.
@@ -204,6 +223,10 @@ func (x *Export) Isyncrc() string {
 	line(tls, map[string]string{"tls": "IMAPS", "starttls": "STARTTLS", "none": "None"}[x.TLS])
 	if x.CA != "" {
 		line("CertificateFile", word(x.CA))
+	}
+	if x.Cert != "" {
+		line("ClientCertificate", word(x.Cert))
+		line("ClientKey", word(x.Key))
 	}
 	line("\nIMAPStore", word(x.Name+"-remote"))
 	line("Account", word(x.Name))

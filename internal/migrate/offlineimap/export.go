@@ -25,6 +25,7 @@ type Export struct {
 	TLS                           string // "tls", "starttls" or "none"
 	CA, User, Auth                string // "": the system's authorities; none
 	PasswordCommand, TokenCommand string
+	Cert, Key                     string // of the client; "": none
 
 	Root, Layout, Inbox string // of the Maildir, as in config.toml; Root is absolute
 	InfoSep             byte   // 0: ':'
@@ -52,6 +53,24 @@ type Written struct {
 	Renamed int    // files that have another name now
 	Missing int    // entries whose file is not in the folder; they are left out
 	Skipped string // why the folder was left out; "": it was not
+}
+
+// Check says what Write would hand over, and writes nothing. Of files that are named anew or missing nothing is known yet.
+func (x *Export) Check() ([]Written, error) {
+	var all []Written
+	for _, t := range x.targets() {
+		w := Written{Box: t.Box, Skipped: t.skipped}
+		if t.skipped == "" {
+			for _, err := range t.Entries {
+				if err != nil {
+					return nil, fmt.Errorf("export mailbox %q: %w", t.Box, err)
+				}
+				w.Pairs++
+			}
+		}
+		all = append(all, w)
+	}
+	return all, nil
 }
 
 // target is a folder with its names in OfflineIMAP.
@@ -245,6 +264,10 @@ func (x *Export) Offlineimaprc() string {
 		line("sslcacertfile", plain(x.CA))
 	case x.TLS != "none":
 		line("sslcacertfile", "OS-DEFAULT")
+	}
+	if x.Cert != "" {
+		line("sslclientcert", plain(x.Cert))
+		line("sslclientkey", plain(x.Key))
 	}
 	x.names(&b, all, func(t *target) (string, string) { return t.remote, t.remoteView })
 	return b.String()

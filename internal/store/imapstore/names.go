@@ -25,6 +25,17 @@ type space struct {
 	Foreign []string // prefixes of other users' and shared namespaces
 }
 
+// Names returns how the server names mailboxes: what stands before each name but INBOX, and the character between two levels, "" if
+// there are none. It is known after Hello.
+func (s *Store) Names() (prefix, delim string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.space.Delim != 0 {
+		delim = string(rune(s.space.Delim))
+	}
+	return s.space.Prefix, delim
+}
+
 // box translates a server's name. false: the name is not in the personal namespace.
 func (p space) box(name string) (mail.Box, bool, error) {
 	if strings.EqualFold(name, string(mail.Inbox)) {

@@ -74,6 +74,9 @@ func New(c Config) (*Store, error) {
 	return s, nil
 }
 
+// Config returns the settings, with the defaults where nothing was set.
+func (s *Store) Config() Config { return s.c }
+
 // marker says whose root it is.
 type marker struct {
 	ID  string `json:"id"`
