@@ -78,7 +78,7 @@ func (u *UI) Exported(e Export) {
 	}
 	u.Result("%s: %s in %s %s %s", Clean(e.Account), count(sum.Messages, "message", "messages"), count(sum.Mailboxes, "mailbox", "mailboxes"), verb, e.Tool)
 	if !e.DryRun && !u.Quiet {
-		u.Result("  configuration: %s\n  state: %s\n  start it with: %s", Clean(e.Config), Clean(e.State), Clean(strings.Join(e.Command, " ")))
+		u.Result("  configuration: %s\n  state: %s\n  start it with: %s", Clean(e.Config), Clean(e.State), Clean(shellLine(e.Command)))
 	}
 }
 
@@ -91,4 +91,18 @@ func exportedBox(b ExportedBox) string {
 		parts = append(parts, fmt.Sprintf("%s not found any more", count(b.Missing, "file", "files")))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// shellLine writes a command as it can be typed.
+func shellLine(words []string) string {
+	quoted := make([]string, len(words))
+	for i, w := range words {
+		if w == "" || strings.ContainsFunc(w, func(c rune) bool {
+			return c < 0x80 && !strings.ContainsRune("-_./:=@%+,", c) && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z')
+		}) {
+			w = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+		quoted[i] = w
+	}
+	return strings.Join(quoted, " ")
 }

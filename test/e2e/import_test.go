@@ -149,6 +149,7 @@ func (m *migrant) same() {
 			if name, err := wire.DecodeUTF7(list[i].box); err == nil { // as both tools name folders
 				list[i].box = name
 			}
+			list[i].box = strings.ReplaceAll(list[i].box, "%25", "%") // as mailtwin names them
 		}
 		slices.SortFunc(list, compareMessages)
 	}

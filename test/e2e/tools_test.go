@@ -12,13 +12,19 @@ import (
 // tool runs another synchroniser, which must be installed, in the home of a world.
 func (w *world) tool(name, config string, args ...string) {
 	w.t.Helper()
+	file := filepath.Join(w.home, name+".rc")
+	must(w.t, os.WriteFile(file, []byte(config), 0o600))
+	w.start(name, append(args, "-c", file)...)
+}
+
+// start runs another synchroniser.
+func (w *world) start(name string, args ...string) {
+	w.t.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
 		w.t.Skipf("%s is not installed", name)
 	}
-	file := filepath.Join(w.home, name+".rc")
-	must(w.t, os.WriteFile(file, []byte(config), 0o600))
-	c := exec.Command(path, append(args, "-c", file)...)
+	c := exec.Command(path, args...)
 	c.Env = append(os.Environ(), "HOME="+w.home, "XDG_STATE_HOME="+filepath.Join(w.home, "other"))
 	if out, err := c.CombinedOutput(); err != nil {
 		w.t.Fatalf("%s: %v\n%s", name, err, out)
