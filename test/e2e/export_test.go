@@ -35,12 +35,12 @@ func TestExport(t *testing.T) {
 				m.run("sync", "a")
 				before := m.contents()
 				r := m.run("export", tool.name, "--dry-run", dir, "a")
-				if _, err := os.Stat(dir); err == nil || !strings.Contains(r.out, fmt.Sprintf("%d messages in %d mailboxes would be handed over", m.n, len(migrantBoxes))) {
+				if _, err := os.Stat(dir); err == nil || !strings.Contains(r.out, fmt.Sprintf("%s messages in %d mailboxes would be handed over", grouped(m.n), len(migrantBoxes))) {
 					t.Errorf("dry run: %v", r)
 				}
 				r = m.run("export", tool.name, dir, "a")
 				t.Log(r)
-				if !strings.Contains(r.out, fmt.Sprintf("%d messages in %d mailboxes handed over", m.n, len(migrantBoxes))) || strings.Contains(r.out+r.err, "note:") {
+				if !strings.Contains(r.out, fmt.Sprintf("%s messages in %d mailboxes handed over", grouped(m.n), len(migrantBoxes))) || strings.Contains(r.out+r.err, "note:") {
 					t.Fatalf("%v", r)
 				}
 				m.quiet(dir, before)

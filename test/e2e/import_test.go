@@ -58,6 +58,14 @@ func migrantMessages() int {
 	return 200
 }
 
+// grouped writes a number as the program does for people.
+func grouped(n int) string {
+	if n < 1000 {
+		return strconv.Itoa(n)
+	}
+	return fmt.Sprintf("%s,%03d", grouped(n/1000), n%1000)
+}
+
 func newMigrant(t *testing.T, tool oldTool) *migrant {
 	t.Helper()
 	m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: migrantMessages()}
@@ -167,7 +175,7 @@ func TestImport(t *testing.T) {
 		t.Run(tool.name, func(t *testing.T) {
 			t.Parallel()
 			m := newMigrant(t, tool)
-			if r := m.take("--dry-run"); !strings.Contains(r.out, fmt.Sprintf("%d of %d messages", m.n, m.n)) {
+			if r := m.take("--dry-run"); !strings.Contains(r.out, fmt.Sprintf("%s of %[1]s messages", grouped(m.n))) {
 				t.Errorf("dry run: %v", r)
 			}
 			if _, err := os.Stat(filepath.Join(m.home, "state")); err == nil {
@@ -175,7 +183,7 @@ func TestImport(t *testing.T) {
 			}
 			r := m.take()
 			t.Log(r)
-			if !strings.Contains(r.out, fmt.Sprintf("%d of %d messages in %d mailboxes taken over", m.n, m.n, len(migrantBoxes))) {
+			if !strings.Contains(r.out, fmt.Sprintf("%s of %[1]s messages in %[2]d mailboxes taken over", grouped(m.n), len(migrantBoxes))) {
 				t.Fatalf("%v", r)
 			}
 			if list, _ := filepath.Glob(filepath.Join(m.home, "state", "mailtwin", "*", "*.tar.gz")); len(list) != 1 {
@@ -385,7 +393,7 @@ func TestImportPlain(t *testing.T) {
 				must(t, os.WriteFile(filepath.Join(account, "LocalStatus", box), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
 			}
 			must(t, os.RemoveAll(filepath.Join(account, "LocalStatus-sqlite")))
-			if r := m.take(); !strings.Contains(r.out, fmt.Sprintf("%d of %d messages in %d mailboxes taken over", m.n, m.n, len(migrantBoxes))) {
+			if r := m.take(); !strings.Contains(r.out, fmt.Sprintf("%s of %[1]s messages in %[2]d mailboxes taken over", grouped(m.n), len(migrantBoxes))) {
 				t.Fatalf("%v", r)
 			}
 			m.idle(0)
