@@ -233,6 +233,9 @@ func (m *importer) all(ctx context.Context, write func(*taken) error) error {
 			return fmt.Errorf("import mailbox %q: %w", f.Box, err)
 		}
 		m.res.Boxes = append(m.res.Boxes, t.Box)
+		if err := m.letters(ctx, f.Box); err != nil {
+			return err
+		}
 		if t.Why != "" {
 			continue
 		}
@@ -242,6 +245,17 @@ func (m *importer) all(ctx context.Context, write func(*taken) error) error {
 		}
 	}
 	return nil
+}
+
+// letters lets a mailbox of the Maildir know what letters stand for, so that keywords that are on both sides need no sync.
+func (m *importer) letters(ctx context.Context, box mail.Box) error {
+	s, ok := m.o.Stores[mail.Local].(interface {
+		SetLetters(ctx context.Context, box mail.Box, words []string) error
+	})
+	if _, there := m.status[mail.Local][box]; !ok || !there || m.o.DryRun || !m.selected(box) || m.o.Old.Letters == [26]string{} {
+		return nil
+	}
+	return s.SetLetters(ctx, box, m.o.Old.Letters[:])
 }
 
 // report tells of what is held back, as each sync will.

@@ -18,7 +18,8 @@ type Old struct {
 	Settings []Setting
 	Notes    []Note
 	Folders  []Folder
-	Files    []string // all files of the tool's configuration and state that concern the account, for the backup; absolute
+	Letters  [26]string // keywords that the letters a to z in names of files stand for; "": none that is known
+	Files    []string   // all files of the tool's configuration and state that concern the account, for the backup; absolute
 }
 
 // Setting is one line of an account's section in config.toml.

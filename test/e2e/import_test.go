@@ -33,6 +33,7 @@ var oldTools = []oldTool{
 	{
 		name: "offlineimap", program: "offlineimap", config: strings.Replace(offlineimapConf, "sep = ", "customflag_a = work\nsep = ", 1), sep: "/", args: []string{"-o"},
 		imported: []string{"import", "offlineimap", "--config", "offlineimap.rc"}, state: "other/meta/Account-a/LocalStatus*/*",
+		keywords: []imap.Flag{"work"},
 	},
 }
 

@@ -1,6 +1,10 @@
 package offlineimap
 
-import "strings"
+import (
+	"strings"
+
+	"mailtwin/internal/mail"
+)
 
 // translated are options that are looked at elsewhere, or that need nothing: mailtwin does so anyway, or never has to.
 var translated = []string{
@@ -54,7 +58,7 @@ func (a *account) rest(s *section) {
 			}
 			a.note(o.line, "%s: %s", o.key, text)
 		case strings.HasPrefix(o.key, "customflag_"):
-			a.note(o.line, "%s: mailtwin carries all keywords both ways, with letters of its own in each folder's file dovecot-keywords; letters that are there without such a file say nothing, and the keywords come from the server anew", o.key)
+			a.letter(s, o)
 		case !strings.HasPrefix(o.key, "oauth2_") && !contain(translated, o.key) && !a.refersTo(o.key):
 			a.note(o.line, "%s: this option is not known", o.key)
 		}
@@ -83,4 +87,15 @@ func (a *account) refersTo(key string) bool {
 		}
 	}
 	return false
+}
+
+// letter notes what a letter in names of files stands for. The Maildir's repository says so.
+func (a *account) letter(s *section, o option) {
+	word, _, _ := a.get(s, o.key)
+	letter := strings.TrimPrefix(o.key, "customflag_")
+	if len(letter) != 1 || letter[0] < 'a' || letter[0] > 'z' || mail.Keywords(word) != word || s != a.local {
+		a.note(o.line, "%s: one letter from a to z stands for one keyword, in the Maildir's repository; this is left out, and keywords come from the server anew", o.key)
+		return
+	}
+	a.old.Letters[letter[0]-'a'] = word
 }

@@ -33,6 +33,11 @@ func TestSettings(t *testing.T) {
 			var got strings.Builder
 			for _, old := range h.read() {
 				fmt.Fprintf(&got, "[account.%s]\n%s", old.Name, h.text(old))
+				for i, word := range old.Letters {
+					if word != "" {
+						fmt.Fprintf(&got, "letter %c: %s\n", 'a'+i, word)
+					}
+				}
 				if !slices.Equal(old.Files, []string{h.dir + "/.offlineimaprc"}) || old.Tool != "offlineimap" {
 					t.Errorf("%q %q", old.Tool, old.Files)
 				}

@@ -2,6 +2,7 @@ package maildirstore
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -124,6 +125,34 @@ func (s *Store) learn(b *box, flags mail.Flags) (words []string, err error) {
 		return nil, fmt.Errorf("write keywords: %w", err)
 	}
 	return words, nil
+}
+
+// SetLetters says what letters in the names of files stand for, words[0] for a, in a mailbox that has no word on that itself: another
+// tool kept it in its configuration. ErrGone if there is no such mailbox.
+func (s *Store) SetLetters(ctx context.Context, name mail.Box, words []string) error {
+	b, err := s.box(ctx, name)
+	if err != nil {
+		return fmt.Errorf("name keywords of mailbox %q: %w", name, err)
+	}
+	s.learning.Lock()
+	defer s.learning.Unlock()
+	path := filepath.Join(b.dir, keywordsFile)
+	if _, err := s.fs.Stat(path, false); err == nil || !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	var text strings.Builder
+	for i, w := range words[:min(len(words), maxKeywords)] {
+		if w != "" && mail.Keywords(w) == w && !strings.EqualFold(w, forwarded) {
+			fmt.Fprintf(&text, "%d %s\n", i, w)
+		}
+	}
+	if text.Len() == 0 {
+		return nil
+	}
+	if err := s.writeKeywords(path, text.String()); err != nil {
+		return fmt.Errorf("name keywords of mailbox %q: %w", name, err)
+	}
+	return nil
 }
 
 // reserveUsed reserves the letters that messages have and no line of the file explains.

@@ -142,3 +142,25 @@ func TestTooManyKeywords(t *testing.T) {
 		t.Errorf("%v, %v", v.At().Storable, err)
 	}
 }
+
+// TestSetLetters: letters that another tool gave get their meaning, unless the mailbox has one for them already.
+func TestSetLetters(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,Sac", "Work/cur/2.x:2,a")
+	write(t, filepath.Join(root, "Work", keywordsFile), "0 theirs\n")
+	s := open(t, Config{Path: root})
+	for _, box := range []mail.Box{"INBOX", "Work"} {
+		if err := s.SetLetters(t.Context(), box, []string{"work", "no word", "$Later"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := read(t, filepath.Join(root, "INBOX", keywordsFile)); got != "0 work\n2 $Later\n" {
+		t.Errorf("%q", got)
+	}
+	if got := read(t, filepath.Join(root, "Work", keywordsFile)); got != "0 theirs\n" {
+		t.Errorf("%q", got)
+	}
+	if err := s.SetLetters(t.Context(), "Gone", []string{"work"}); err == nil {
+		t.Error("no error for a mailbox that is not there")
+	}
+}
