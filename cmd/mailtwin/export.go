@@ -78,7 +78,7 @@ func newExportTo(a *app, tool exportTool, title, more string) *cobra.Command {
 	c := &cobra.Command{
 		Use:     tool.name + " DIR ACCOUNT | " + tool.name + " DIR ADDRESS ADDRESS",
 		Short:   "Hand an account to " + title,
-		Long:    "Hand an account to " + title + ": its configuration and its state. " + more + "\n" + exportLong,
+		Long:    "Hand an account to " + title + ": its configuration and its state.\n" + more + "\n" + exportLong,
 		Example: fmt.Sprintf("  mailtwin export %s --dry-run ~/%s work\n  mailtwin export %s ~/%s work", tool.name, tool.name, tool.name, tool.name),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
