@@ -24,17 +24,22 @@ type dedupeOptions struct {
 	across       bool
 	remove       bool
 	allowDeletes bool
+	server       bool
 }
 
 func newDedupe(a *app) *cobra.Command {
 	var o dedupeOptions
 	c := &cobra.Command{
-		Use:   "dedupe PATH|ACCOUNT[/MAILBOX]...",
+		Use:   "dedupe PATH|ACCOUNT[/MAILBOX]|ADDRESS[/MAILBOX]...",
 		Short: "Find and remove duplicate messages",
 		Long: `Find messages that are there more than once, and say which copy would stay. Nothing is changed without --delete.
 
 PATH is a Maildir, or a folder of them; it needs no account. Of an account the Maildir is looked at, and what is
 removed there the next sync removes on the server too, through the usual checks; this is not held back again.
+
+With --server, of an ADDRESS of a server (imaps://me@imap.example.com), and of an account of two servers, it is the server
+that is asked: for what tells messages apart first, and for the bodies of those alone that others have the Message-ID of.
+Copies are moved to the server's trash then, and mailtwin undo, with the same words, moves them back.
 
 What is a duplicate (--by):
   content     the same Message-ID, the same body but for line ends, and the same header but for the fields below.
@@ -73,6 +78,7 @@ read again, and folders in which nothing came, went or was renamed are not looke
 	f.StringVar(&o.by, "by", "content", "what makes messages duplicates: content, exact or message-id")
 	f.StringSliceVar(&o.keep, "keep", nil, "which copy stays: newest, oldest or largest, and mailboxes in order of preference")
 	f.BoolVar(&o.across, "across", false, "look for duplicates across mailboxes too")
+	f.BoolVar(&o.server, "server", false, "look on the server of an account, not in its Maildir")
 	f.BoolVar(&o.remove, "delete", false, "remove the copies")
 	f.BoolVar(&o.allowDeletes, "allow-deletes", false, "with --delete: also where most of a mailbox would go")
 	f.BoolVarP(&o.style.Verbose, "verbose", "v", false, "print every message that is there more than once")
@@ -119,7 +125,11 @@ func runDedupe(ctx context.Context, a *app, o dedupeOptions) error {
 	defer progress.Close()
 	var all []exitCode
 	for _, t := range targets { // one after the other: each has its own table
-		code := a.dedupeOne(ctx, t, u, progress, o, by)
+		dedupeOne := a.dedupeOne
+		if t.server = t.server || o.server && t.path == "" || t.onServers(); t.server {
+			dedupeOne = a.dedupeServer
+		}
+		code := dedupeOne(ctx, t, u, progress, o, by)
 		progress.Forget(t.Name)
 		if all = append(all, code); code == exitInterrupted {
 			break
@@ -141,7 +151,7 @@ func (a *app) dedupeOne(ctx context.Context, t *target, u *ui.UI, progress *ui.P
 		}
 	}()
 	options := sift.Options{Folders: p.folders, Now: a.now, Known: p.known}
-	if options.Policy, err = policy(o, by, p.folders); err != nil {
+	if options.Policy, err = policy(o, by, p.names()); err != nil {
 		return a.fail(ctx, u, "dedupe", t, err)
 	}
 	options.Progress = func(what string, done, total int) {
@@ -208,6 +218,9 @@ func dedupeFlags(o dedupeOptions, t *target) []string {
 	if len(o.keep) > 0 {
 		args = append(args, "--keep "+strings.Join(o.keep, ","))
 	}
+	if o.server {
+		args = append(args, "--server")
+	}
 	if len(t.only) == 0 {
 		return append(args, t.given)
 	}
@@ -218,11 +231,11 @@ func dedupeFlags(o dedupeOptions, t *target) []string {
 }
 
 // policy reads what the options say of the copy that stays.
-func policy(o dedupeOptions, by dedupe.By, folders []sift.Folder) (dedupe.Policy, error) {
-	p := dedupe.Policy{By: by, Across: o.across, Rank: make([]int, len(folders))}
-	for i, f := range folders {
+func policy(o dedupeOptions, by dedupe.By, boxes []mail.Box) (dedupe.Policy, error) {
+	p := dedupe.Policy{By: by, Across: o.across, Rank: make([]int, len(boxes))}
+	for i, name := range boxes {
 		p.Rank[i] = len(o.keep)
-		switch last := f.Name.Components(); strings.ToLower(last[len(last)-1]) {
+		switch last := name.Components(); strings.ToLower(last[len(last)-1]) {
 		case "trash", "junk", "spam", "deleted", "deleted items", "deleted messages", "bin":
 			p.Rank[i]++ // what is there is about to go
 		}
@@ -240,8 +253,8 @@ func policy(o dedupeOptions, by dedupe.By, folders []sift.Folder) (dedupe.Policy
 			continue
 		}
 		there := false
-		for i, f := range folders {
-			if f.Name == boxName(k) {
+		for i, name := range boxes {
+			if name == boxName(k) {
 				p.Rank[i], there = rank, true
 			}
 		}
@@ -328,29 +341,11 @@ func summarize(t *target, o dedupeOptions, p *place, found *sift.Found) ui.Doubl
 	return d
 }
 
-// removeDoubles removes the copies, but for those of mailboxes of which most would go, unless the user agrees.
+// removeDoubles removes the copies.
 func (a *app) removeDoubles(ctx context.Context, t *target, u *ui.UI, progress *ui.Progress, p *place, options sift.Options, found *sift.Found, o dedupeOptions, d *ui.Doubles) error {
-	held := make([]bool, len(d.Boxes))
-	for i, b := range d.Boxes {
-		if o.allowDeletes || !dedupe.MostOf(b.Copies, b.Messages) {
-			continue
-		}
-		what := fmt.Sprintf("%d of %d messages of %s are duplicates", b.Copies, b.Messages, b.Mailbox)
-		progress.Forget(t.given)
-		if a.canAsk(u) && u.Ask(ctx, a.in, what+". Remove them?") {
-			continue
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		held[i] = true
-		d.Held += b.Copies
-		hint := "mailtwin dedupe " + strings.Join(dedupeFlags(o, t), " ") + " shows them; if that is right: mailtwin dedupe --delete --allow-deletes " + strings.Join(dedupeFlags(o, t), " ")
-		err := mail.WithHint(fmt.Errorf("dedupe %s: will not remove most of a mailbox: %s", t.given, what), hint)
-		u.Error(err)
-		if u.JSON {
-			u.JSONError(t.given, err)
-		}
+	held, err := a.holdDoubles(ctx, t, u, progress, o, d)
+	if err != nil {
+		return err
 	}
 	res, err := sift.Remove(ctx, sift.RemoveOptions{Options: options, Store: p.store, Held: held, Allow: p.allow}, found)
 	d.Removed, d.RemovedBytes, d.Flagged, d.Skipped = res.Removed, res.Bytes, res.Flagged, res.Skipped
@@ -364,4 +359,31 @@ func (a *app) removeDoubles(ctx context.Context, t *target, u *ui.UI, progress *
 		err = ctx.Err()
 	}
 	return err
+}
+
+// holdDoubles says which mailboxes nothing is to be removed from: most of them would go, and the user does not agree.
+func (a *app) holdDoubles(ctx context.Context, t *target, u *ui.UI, progress *ui.Progress, o dedupeOptions, d *ui.Doubles) ([]bool, error) {
+	held := make([]bool, len(d.Boxes))
+	for i, b := range d.Boxes {
+		if o.allowDeletes || !dedupe.MostOf(b.Copies, b.Messages) {
+			continue
+		}
+		what := fmt.Sprintf("%d of %d messages of %s are duplicates", b.Copies, b.Messages, b.Mailbox)
+		progress.Forget(t.given)
+		if a.canAsk(u) && u.Ask(ctx, a.in, what+". Remove them?") {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		held[i] = true
+		d.Held += b.Copies
+		hint := "mailtwin dedupe " + strings.Join(dedupeFlags(o, t), " ") + " shows them; if that is right: mailtwin dedupe --delete --allow-deletes " + strings.Join(dedupeFlags(o, t), " ")
+		err := mail.WithHint(fmt.Errorf("dedupe %s: will not remove most of a mailbox: %s", t.given, what), hint)
+		u.Error(err)
+		if u.JSON {
+			u.JSONError(t.given, err)
+		}
+	}
+	return held, nil
 }

@@ -36,6 +36,12 @@ func adHocName(stores [2]config.Store) string {
 	return readable(stores[mail.Remote]) + "--" + readable(stores[mail.Local]) + "-" + hex.EncodeToString(sum[:5])
 }
 
+// shortSum tells texts apart in file names.
+func shortSum(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:5])
+}
+
 // readable makes the gist of an address part of a file name.
 func readable(s config.Store) string {
 	var text string

@@ -40,6 +40,13 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 	var all []*target
 	var accounts []string
 	for _, arg := range args {
+		if t, err := a.serverTarget(arg); t != nil || err != nil {
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, t)
+			continue
+		}
 		path, is := a.maildirPath(arg)
 		if !is {
 			accounts = append(accounts, arg)
@@ -55,6 +62,14 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 		all = append(all, list...)
 	}
 	return all, nil
+}
+
+// names are those of the mailboxes.
+func (p *place) names() (names []mail.Box) {
+	for _, f := range p.folders {
+		names = append(names, f.Name)
+	}
+	return names
 }
 
 // maildirPath reports whether an argument names a folder rather than an account, and its absolute path.

@@ -12,10 +12,11 @@ import (
 // target is an account that a command works on.
 type target struct {
 	*config.Account
-	only  []mail.Box // not empty: these mailboxes alone
-	given string     // how the user named it on the command line, for hints
-	adHoc bool       // not from a configuration
-	path  string     // not "": a Maildir without an account, and nothing else of it is set but the name
+	only   []mail.Box // not empty: these mailboxes alone
+	given  string     // how the user named it on the command line, for hints
+	adHoc  bool       // not from a configuration
+	server bool       // the server is meant, not the Maildir: dedupe and undo
+	path   string     // not "": a Maildir without an account, and nothing else of it is set but the name
 }
 
 // targets finds the accounts that a command line names: NAME, NAME/MAILBOX, two addresses, or nothing for all.

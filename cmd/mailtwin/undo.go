@@ -26,12 +26,13 @@ type undoOptions struct {
 	since, subject string
 	after          time.Time // what since means
 	ids            []string
+	server         bool
 }
 
 func newUndo(a *app) *cobra.Command {
 	var o undoOptions
 	c := &cobra.Command{
-		Use:   "undo [ACCOUNT[/MAILBOX]|PATH [ID...]] | undo ADDRESS ADDRESS [ID...]",
+		Use:   "undo [ACCOUNT[/MAILBOX]|PATH|ADDRESS [ID...]] | undo ADDRESS ADDRESS [ID...]",
 		Short: "Bring back what a sync or dedupe removed",
 		Long: `List what a sync removed from a Maildir because it was deleted on the other side, and what mailtwin dedupe removed,
 newest first: id, when it was removed, mailbox, date, sender and subject. Listing changes nothing. PATH is a Maildir
@@ -45,6 +46,9 @@ Removed messages are kept in the Maildir (.mailtwin/attic) for keep_deleted, usu
 keep_deleted_size of them, see mailtwin help config. What a sync removed from a server is not here; delete_to = "trash"
 moves it to the server's trash instead of removing it.
 
+What mailtwin dedupe moved to the trash of a server is listed with --server, or for the ADDRESS that dedupe was given, and
+brought back as long as it is in the trash.
+
 ` + codes,
 		Example: `  mailtwin undo
   mailtwin undo work/INBOX --since 2d
@@ -57,6 +61,7 @@ moves it to the server's trash instead of removing it.
 	}
 	f := c.Flags()
 	f.BoolVar(&o.restore, "restore", false, "bring back all that is listed")
+	f.BoolVar(&o.server, "server", false, "what dedupe --server moved to the trash of an account's server")
 	f.StringVar(&o.since, "since", "", "only what was removed since then: `TIME` is a date (2026-03-02), days (7d) or hours (12h)")
 	f.StringVar(&o.subject, "subject", "", "only messages whose subject has this `TEXT` in it, in any letter case")
 	f.BoolVar(&o.style.JSON, "json", false, "print messages and the result as JSON, one object a line")
@@ -67,10 +72,10 @@ func runUndo(ctx context.Context, a *app, o undoOptions) error {
 	names := o.args
 	switch n := 1; {
 	case len(names) == 0:
-	case config.Is(names[0]):
-		n = 2
-		fallthrough
 	default:
+		if len(names) > 1 && config.Is(names[0]) && config.Is(names[1]) {
+			n = 2
+		}
 		n = min(n, len(names))
 		names, o.ids = names[:n], names[n:]
 	}
@@ -92,7 +97,11 @@ func runUndo(ctx context.Context, a *app, o undoOptions) error {
 		if len(names) == 0 && t.Stores[mail.Local].Maildir == nil && t.Stores[mail.Remote].Maildir == nil {
 			continue // it was not asked for
 		}
-		codes = append(codes, a.undoOne(ctx, t, u, o))
+		undoOne := a.undoOne
+		if t.server = t.server || o.server && t.path == "" || t.onServers() && !t.adHoc; t.server {
+			undoOne = a.undoServer
+		}
+		codes = append(codes, undoOne(ctx, t, u, o))
 	}
 	return worst(codes)
 }

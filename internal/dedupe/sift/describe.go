@@ -96,37 +96,46 @@ func (f *Found) Differ(ctx context.Context, o Options, a, b uint32) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for name, value := range x.fields {
-		if y.fields[name] != value {
-			names = append(names, name)
-		}
-	}
-	for name := range y.fields {
-		if _, ok := x.fields[name]; !ok {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	if x.body != y.body {
-		names = append(names, "body")
-	}
-	return names, nil
+	return x.Differ(y), nil
 }
 
-// parts are what two messages are compared by.
-type parts struct {
-	fields map[string]string // by name
-	body   [sha256.Size]byte
-}
-
-func (f *Found) parts(ctx context.Context, o Options, i uint32) (p parts, err error) {
+func (f *Found) parts(ctx context.Context, o Options, i uint32) (p Parts, err error) {
 	file, err := f.file(o, f.Table.At(i))
 	if err != nil {
 		return p, err
 	}
 	defer func() { _ = file.Close() }()
-	r := bufio.NewReaderSize(file, bufSize)
+	return ReadParts(ctx, file)
+}
+
+// Parts are what two messages are compared by.
+type Parts struct {
+	fields map[string]string // by name
+	body   [sha256.Size]byte
+}
+
+// Differ says in what two messages differ: names of header fields, sorted, and "body". Ignored fields do not count.
+func (p *Parts) Differ(o Parts) (names []string) {
+	for name, value := range p.fields {
+		if o.fields[name] != value {
+			names = append(names, name)
+		}
+	}
+	for name := range o.fields {
+		if _, ok := p.fields[name]; !ok {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	if p.body != o.body {
+		names = append(names, "body")
+	}
+	return names
+}
+
+// ReadParts reads a message. What it holds in memory is bounded.
+func ReadParts(ctx context.Context, message io.Reader) (p Parts, err error) {
+	r := bufio.NewReaderSize(message, bufSize)
 	p.fields = map[string]string{}
 	name, room := "", 4*maxShown
 	for room > 0 {
@@ -158,4 +167,13 @@ func (f *Found) parts(ctx context.Context, o Options, i uint32) (p parts, err er
 		}
 	}
 	return p, ctx.Err()
+}
+
+// SenderAndSubject reads both from a header, for people.
+func SenderAndSubject(header []byte) (from, subject string) {
+	msg, err := netmail.ReadMessage(bytes.NewReader(header[:min(len(header), maxShown)]))
+	if err != nil {
+		return "", ""
+	}
+	return decoded(msg.Header.Get("From")), decoded(msg.Header.Get("Subject"))
 }
