@@ -37,9 +37,9 @@ func newDedupe(a *app) *cobra.Command {
 PATH is a Maildir, or a folder of them; it needs no account. Of an account the Maildir is looked at, and what is
 removed there the next sync removes on the server too, through the usual checks; this is not held back again.
 
-With --server, of an ADDRESS of a server (imaps://me@imap.example.com), and of an account of two servers, it is the server
-that is asked: for what tells messages apart first, and for the bodies of those alone that others have the Message-ID of.
-Copies are moved to the server's trash then, and mailtwin undo, with the same words, moves them back.
+With --server, of an ADDRESS of a server (imaps://me@imap.example.com), and of an account of two servers, the
+server is asked: for what tells messages apart first, and for the bodies of those alone that others have the
+Message-ID of. Copies are moved to the server's trash then, and mailtwin undo, with the same words, moves them back.
 
 What is a duplicate (--by):
   content     the same Message-ID, the same body but for line ends, and the same header but for the fields below.

@@ -122,6 +122,9 @@ func (a *app) serverBoxes(ctx context.Context, t *target, s *server, c *config.I
 		}
 	}
 	s.trash = cmp.Or(s.trash, named, "Trash")
+	if !slices.Contains(t.only, s.trash) { // what is there is gone already
+		s.boxes = slices.DeleteFunc(s.boxes, func(b mail.Box) bool { return b == s.trash })
+	}
 	if len(s.boxes)+len(s.bad) < len(t.only) {
 		return t.noSuchBox()
 	}

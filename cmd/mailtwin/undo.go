@@ -46,8 +46,8 @@ Removed messages are kept in the Maildir (.mailtwin/attic) for keep_deleted, usu
 keep_deleted_size of them, see mailtwin help config. What a sync removed from a server is not here; delete_to = "trash"
 moves it to the server's trash instead of removing it.
 
-What mailtwin dedupe moved to the trash of a server is listed with --server, or for the ADDRESS that dedupe was given, and
-brought back as long as it is in the trash.
+What mailtwin dedupe moved to the trash of a server is listed with --server, or for the ADDRESS that dedupe was
+given, and brought back as long as it is in the trash.
 
 ` + codes,
 		Example: `  mailtwin undo

@@ -31,12 +31,17 @@ var crashProgram = sync.OnceValues(func() (string, error) {
 
 // crashAt syncs until a point, 0: to the end. It returns whether the program was killed, and the points that it passed.
 func (w *world) crashAt(n int) (killed bool, points []string) {
+	return w.crashIn(n, "sync", "--quiet", "a")
+}
+
+// crashIn is crashAt for any command.
+func (w *world) crashIn(n int, args ...string) (killed bool, points []string) {
 	w.t.Helper()
 	path, err := crashProgram()
 	must(w.t, err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	c := w.command(ctx, "sync", "--quiet", "a")
+	c := w.command(ctx, args...)
 	log := filepath.Join(w.t.TempDir(), "points")
 	c.Path, c.Env = path, append(c.Env, fmt.Sprintf("MAILTWIN_CRASH_AT=%d", n), "MAILTWIN_CRASH_LOG="+log)
 	out, err := c.CombinedOutput()

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -103,7 +102,7 @@ func TestDedupeServerReads(t *testing.T) {
 	}
 	upload(t, c, "INBOX", text(7), day)
 	for _, read := range []int{2, 0} {
-		if r := w.run("dedupe", "--server", "--json", "a"); !strings.Contains(r.out, fmt.Sprintf(`"copies":1,`)) || !strings.Contains(r.out, fmt.Sprintf(`"read":%d,`, read)) {
+		if r := w.run("dedupe", "--server", "--json", "a"); !strings.Contains(r.out, `"copies":1,`) || !strings.Contains(r.out, fmt.Sprintf(`"read":%d,`, read)) {
 			t.Fatal(r)
 		}
 	}
@@ -136,48 +135,56 @@ func TestDedupeServerSynced(t *testing.T) {
 	}
 }
 
-// TestDedupeServerKilled: killed at any moment, nothing is lost, the next run goes on, and undo brings back what went.
+// TestDedupeServerKilled: killed at each of its points, nothing is lost, the next run goes on, and undo brings back what went; and
+// undo is killed alike.
 func TestDedupeServerKilled(t *testing.T) {
 	t.Parallel()
 	needServer(t)
-	const n = 150
-	w := newDoubled(t, n)
-	all := len(w.remote())
-	killed := 0
-	for try := range 40 {
-		c := w.command(t.Context(), "dedupe", "--server", "--delete", "--allow-deletes", "a")
-		must(t, c.Start())
-		time.Sleep(time.Duration(20+12*try) * time.Millisecond)
-		_ = c.Process.Kill()
-		if err := c.Wait(); err == nil {
-			break
-		} else if _, ok := err.(*exec.ExitError); ok {
-			killed++
-		}
-		if now := len(w.remote()); now != all {
-			t.Fatalf("run %d: %d messages of %d", try, now, all)
-		}
+	for name, setting := range map[string]string{"all": "", "no MOVE": `disable_extensions = ["MOVE"]`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const n = 4
+			w := newDoubled(t, n, setting)
+			all, before := len(w.remote()), inboxOf(w)
+			remove := []string{"dedupe", "--server", "--delete", "--allow-deletes", "a"}
+			restore := []string{"undo", "--server", "a", "--restore"}
+			step := 5
+			if long {
+				step = 1
+			}
+			for at, killed := 1, true; killed; at += step {
+				killed, _ = w.crashIn(at, remove...)
+				if now := len(w.remote()); now < all {
+					t.Fatalf("killed at %d: %d messages of %d", at, now, all)
+				}
+				w.run(remove...)
+				if now := inboxOf(w); now != n+3 {
+					t.Fatalf("killed at %d: %d messages stay", at, now)
+				}
+				w.run(restore...)
+				if now := inboxOf(w); now != before {
+					t.Fatalf("killed at %d: %d of %d messages are back", at, now, before)
+				}
+			}
+			for at, killed := 1, true; killed; at += step {
+				w.run(remove...)
+				killed, _ = w.crashIn(at, restore...)
+				w.run(restore...)
+				if now := inboxOf(w); now != before {
+					t.Fatalf("undo killed at %d: %d of %d messages are back", at, now, before)
+				}
+			}
+		})
 	}
-	w.run("dedupe", "--server", "--delete", "--allow-deletes", "a")
-	inbox := 0
+}
+
+func inboxOf(w *world) (n int) {
 	for _, m := range w.remote() {
 		if m.box == "INBOX" {
-			inbox++
+			n++
 		}
 	}
-	if inbox != n+3 {
-		t.Fatalf("%d messages stay", inbox)
-	}
-	w.run("undo", "--server", "a", "--restore")
-	for _, m := range w.remote() {
-		if m.box == "Trash" {
-			t.Fatal("not all came back")
-		}
-	}
-	if now := len(w.remote()); now != all || killed < 2 {
-		t.Fatalf("%d of %d messages after undo, %d killed", now, all, killed)
-	}
-	t.Logf("%d runs killed", killed)
+	return n
 }
 
 // TestDedupeServerAddress: a server without any account; wrong words are told.

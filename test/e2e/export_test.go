@@ -75,7 +75,7 @@ func (m *migrant) goOn(dir string) []string {
 	if m.tool.name == "offlineimap" {
 		args = []string{"-c", filepath.Join(dir, "offlineimaprc"), "-o"}
 	}
-	m.world.start(m.tool.program, args...)
+	m.start(m.tool.program, args...)
 	commands, _ := m.relay.heal()
 	return commands
 }

@@ -180,6 +180,7 @@ func (w *world) remote() []message { return w.remoteOf(w.user) }
 func (w *world) remoteOf(user string) (all []message) {
 	w.t.Helper()
 	c := w.dialAs(user)
+	defer func() { _ = c.Logout().Wait() }() // it is asked often, and connections are limited
 	boxes, err := c.List("", "*", nil).Collect()
 	must(w.t, err)
 	for _, b := range boxes {

@@ -54,7 +54,30 @@ func (j *Journal) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for i := range intents {
+		if in := &intents[i]; in.Pair == 0 && done[i].Key != "" {
+			still, err := j.has(ctx, in)
+			if err != nil {
+				return err
+			}
+			if still { // copied and not removed: it did not go, and what is in the trash is one too many there
+				done[i].Key = ""
+			}
+		}
+	}
 	return j.note(ctx, intents, done)
+}
+
+// has reports whether the source of a move is still where it was.
+func (j *Journal) has(ctx context.Context, in *mail.Intent) (is bool, err error) {
+	err = j.store.Identify(ctx, in.From.Box, []mail.Key{in.From.Key}, false, func(_ mail.Key, id mail.Ident) error {
+		is = id.Size == in.Entry.Ident.Size && id.MessageID == in.Entry.Ident.MessageID
+		return nil
+	})
+	if errors.Is(err, store.ErrGone) {
+		err = nil
+	}
+	return is, err
 }
 
 // note writes down the outcome of moves. One without a key did not take place, or its message was not there.
