@@ -45,6 +45,11 @@ func (r *run) apply(ctx context.Context) error {
 		if s.phase == PhaseDelete && r.anyFailed() {
 			r.postponeDeletes()
 		}
+		if s.phase == PhaseMailboxes {
+			if err := r.createBoxes(ctx); err != nil {
+				return err
+			}
+		}
 		if err := r.each(ctx, s.do); err != nil {
 			return err
 		}

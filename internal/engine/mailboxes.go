@@ -33,16 +33,60 @@ func (r *run) createBox(ctx context.Context, b *boxRun) error {
 		if err := r.stores[side].CreateBox(ctx, b.name, b.now.Role); err != nil {
 			return fmt.Errorf("create it on the %s side: %w", side, err)
 		}
-		b.exists[side] = true
 		v, err := r.stores[side].View(ctx, b.name, "")
 		if err != nil {
 			return fmt.Errorf("open it on the %s side: %w", side, err)
 		}
-		if v.At().Total != 0 {
-			return fmt.Errorf("create it on the %s side: %w: it came into being meanwhile, the next sync looks at it", side, store.ErrEpoch)
+		if err := r.created(b, side, v.At().Epoch, v.At().Total); err != nil {
+			return err
 		}
-		b.now.Epoch[side] = v.At().Epoch // keys that it gives from now on are of this epoch
-		r.o.Events(Event{Kind: EventOp, Account: r.o.Account, Phase: PhaseMailboxes, Box: b.name, Side: side, Verb: "create mailbox", Count: 1})
+	}
+	return nil
+}
+
+// created notes that a mailbox came into being on one side.
+func (r *run) created(b *boxRun, side mail.Side, epoch string, total int) error {
+	b.exists[side] = true
+	if total != 0 {
+		return fmt.Errorf("create it on the %s side: %w: it came into being meanwhile, the next sync looks at it", side, store.ErrEpoch)
+	}
+	b.now.Epoch[side] = epoch // keys that it gives from now on are of this epoch
+	r.o.Events(Event{Kind: EventOp, Account: r.o.Account, Phase: PhaseMailboxes, Box: b.name, Side: side, Verb: "create mailbox", Count: 1})
+	return nil
+}
+
+// createBoxes creates mailboxes in one go where a store can do that.
+func (r *run) createBoxes(ctx context.Context) error {
+	for _, side := range mail.Sides {
+		s, ok := r.stores[side].(store.Creator)
+		if !ok {
+			continue
+		}
+		var boxes []*boxRun
+		var list []store.Creation
+		for _, b := range r.order {
+			if b.err != nil || !r.createOn(b, side) {
+				continue
+			}
+			if err := r.forgetKeys(ctx, b, side); err != nil {
+				return err
+			}
+			boxes, list = append(boxes, b), append(list, store.Creation{Box: b.name, Role: b.now.Role})
+		}
+		if len(list) == 0 {
+			continue
+		}
+		for i, made := range s.CreateBoxes(ctx, list) {
+			err := made.Err
+			if err != nil {
+				err = fmt.Errorf("create it on the %s side: %w", side, err)
+			} else {
+				err = r.created(boxes[i], side, made.Epoch, made.Total)
+			}
+			if err := r.fail(boxes[i], err); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -18,6 +18,12 @@ func (c *Call[T]) Wait(ctx context.Context) (T, error) {
 	return *c.val, c.cmd.err
 }
 
+// Result is what Wait returns, without waiting; only after Done is closed. It may be asked in a callback of a later command.
+func (c *Call[T]) Result() (T, error) {
+	<-c.cmd.done
+	return *c.val, c.cmd.err
+}
+
 // Done is closed when the command has ended. It does not send what is still buffered: somebody must Wait.
 func (c *Call[T]) Done() <-chan struct{} { return c.cmd.done }
 

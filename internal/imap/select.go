@@ -14,6 +14,7 @@ type selectOp struct {
 	readOnly   bool
 	onFetch    func(Message)
 	onVanished func(NumSet, bool)
+	onOpen     func(Selected)
 	c          *Client
 	closed     bool // CLOSED came: what follows is about the new mailbox
 	stray      int  // what came before it while another mailbox was open
@@ -37,7 +38,7 @@ func (c *Client) Select(box string, o SelectOptions) *Call[Selected] {
 	case (o.Condstore || o.QResync != nil) && c.Has("CONDSTORE"):
 		l.raw(" (CONDSTORE)")
 	}
-	op := &selectOp{readOnly: o.ReadOnly, onFetch: o.OnFetch, onVanished: o.OnVanished, c: c}
+	op := &selectOp{readOnly: o.ReadOnly, onFetch: o.OnFetch, onVanished: o.OnVanished, onOpen: o.OnOpen, c: c}
 	call := newCall(c, name, op, &op.val)
 	c.setSelected(box)
 	l.send(call.cmd)
@@ -93,6 +94,9 @@ func (o *selectOp) finish(_ *command, st Status, err error) error {
 		err = fmt.Errorf("SELECT: %w", protocolError("changes without saying of which mailbox"))
 	}
 	o.c.open = err == nil
+	if err == nil && o.onOpen != nil {
+		o.onOpen(o.val)
+	}
 	return err
 }
 

@@ -81,6 +81,8 @@ type SelectOptions struct {
 	QResync    *QResync // needs ENABLE QRESYNC before
 	OnFetch    func(Message)
 	OnVanished func(uids NumSet, earlier bool)
+	// OnOpen is called when the command has succeeded, before anything that the server says after that; nil: nobody asks. It must not wait.
+	OnOpen func(Selected)
 }
 
 // Selected is what the server said when it opened a mailbox.

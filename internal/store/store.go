@@ -99,6 +99,25 @@ type Store interface {
 	Close() error
 }
 
+// Creator is implemented by stores that make several mailboxes in less time than one after the other.
+type Creator interface {
+	// CreateBoxes does for each what CreateBox does, and tells what a view of it shows then. There is one answer for each.
+	CreateBoxes(ctx context.Context, list []Creation) []Created
+}
+
+// Creation is a mailbox that is to be made.
+type Creation struct {
+	Box  mail.Box
+	Role string // as in Status
+}
+
+// Created is a mailbox that was made.
+type Created struct {
+	Epoch string
+	Total int
+	Err   error
+}
+
 // Securer is implemented by stores whose messages can be lost by a power cut although they were seen (files that a mail
 // reader wrote without syncing). The engine calls it before it commits a row that rests on such a message.
 type Securer interface {

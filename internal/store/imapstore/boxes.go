@@ -169,6 +169,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 				st.Mark = state{d.UIDValidity, d.UIDNext, d.HighestModSeq, d.Messages}.mark()
 			}
 		}
+		s.filled[box] = st.Total > 0
 		list = append(list, st)
 	}
 	slices.SortFunc(list, func(a, b store.Status) int { return strings.Compare(string(a.Box), string(b.Box)) })

@@ -13,10 +13,7 @@ import (
 func (s *Store) Headers(ctx context.Context, box mail.Box, keys []mail.Key, fields []string, fn func(key mail.Key, header []byte) error) error {
 	told := imap.NumSet{}
 	err := s.read(ctx, box, func(c *conn) error {
-		if err := s.visit(ctx, c, box, highest(keys)); err != nil {
-			return err
-		}
-		return fetchAll(ctx, c, setOf(keys), imap.FetchItems{Header: fields}, func(m *imap.Message) error {
+		return s.fetching(ctx, c, box, keys, setOf(keys), imap.FetchItems{Header: fields}, func(m *imap.Message) error {
 			if told.Contains(m.UID) || m.Header == nil {
 				return nil
 			}

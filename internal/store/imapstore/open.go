@@ -4,32 +4,56 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
 )
 
-// enter opens a mailbox on a connection, whatever was open there before. It does not look at the epoch.
-func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectOptions) error {
+// opening is a mailbox that is being opened on a connection.
+type opening struct {
+	s    *Store
+	c    *conn
+	box  mail.Box
+	name string
+	call *imap.Call[imap.Selected]
+	once sync.Once
+	err  error
+}
+
+// open sends what opens a mailbox on a connection, whatever was open there before. An answer to what is sent behind it counts only
+// after entered.
+func (s *Store) send(c *conn, box mail.Box, o imap.SelectOptions) (*opening, error) {
 	name, err := s.nameOf(box)
 	if err != nil {
-		return fmt.Errorf("%w: %w", store.ErrGone, err) // no mailbox can have this name
+		return nil, fmt.Errorf("%w: %w", store.ErrGone, err) // no mailbox can have this name
 	}
 	o.ReadOnly = s.cfg.ReadOnly
 	o.Condstore = c.condstor && !c.qresync
 	c.box = ""
-	c.mu.Lock()
-	c.exists = 0
-	c.mu.Unlock()
+	o.OnOpen = func(sel imap.Selected) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.exists = int64(sel.Exists)
+	}
 	s.mu.Lock()
 	c.opened = s.views
 	s.mu.Unlock()
-	sel, err := c.client.Select(name, o).Wait(ctx)
-	if err != nil {
-		return s.absent(ctx, c, name, err)
-	}
+	return &opening{s: s, c: c, box: box, name: name, call: c.client.Select(name, o)}, nil
+}
+
+// entered notes what was said of the mailbox, once its command has ended. It does not wait.
+func (o *opening) entered() error {
+	o.once.Do(func() { o.err = o.note() })
+	return o.err
+}
+
+func (o *opening) note() error {
+	sel, err := o.call.Result()
 	switch {
+	case err != nil:
+		return err
 	case sel.UIDValidity == 0:
 		return errNoEpoch
 	case sel.UIDNotSticky:
@@ -39,20 +63,30 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 	case sel.Exists > maxMessages:
 		return fmt.Errorf("%w: %d messages in one mailbox", errLies, sel.Exists)
 	}
+	s, c := o.s, o.c
 	if !c.condstor {
 		sel.HighestModSeq = 0
 	}
-	c.box, c.sel, c.writable = box, sel, !sel.ReadOnly && !s.cfg.ReadOnly
-	c.mu.Lock()
-	c.exists = int64(sel.Exists)
-	c.mu.Unlock()
+	c.box, c.sel, c.writable = o.box, sel, !sel.ReadOnly && !s.cfg.ReadOnly
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.nexts[box] = sel.UIDNext
+	s.nexts[o.box] = sel.UIDNext
 	if c.writable {
-		s.holding[box] = storable(sel.PermanentFlags)
+		s.holding[o.box] = storable(sel.PermanentFlags)
 	}
 	return nil
+}
+
+// enter opens a mailbox on a connection. It does not look at the epoch.
+func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectOptions) error {
+	op, err := s.send(c, box, o)
+	if err != nil {
+		return err
+	}
+	if _, err := op.call.Wait(ctx); err != nil {
+		return s.absent(ctx, c, op.name, err)
+	}
+	return op.entered()
 }
 
 // absent makes a refusal ErrGone if there is no such mailbox. Not every server says so with a code.
@@ -113,6 +147,46 @@ func (s *Store) visit(ctx context.Context, c *conn, box mail.Box, high uint32) e
 		return err
 	}
 	return s.check(c)
+}
+
+// visiting is visit for what only reads: if the mailbox has to be opened first, what read sends goes behind that in the same flight. read
+// must ask ready before it believes what comes: false means that it is still of the mailbox that was open before.
+func (s *Store) visiting(ctx context.Context, c *conn, box mail.Box, high uint32, read func(ready func() (bool, error)) error) error {
+	s.mu.Lock()
+	fresh := c.box == box && c.opened >= s.viewed[box] && high < c.sel.UIDNext
+	s.mu.Unlock()
+	if fresh && s.check(c) == nil {
+		return read(func() (bool, error) { return true, nil })
+	}
+	op, err := s.send(c, box, imap.SelectOptions{})
+	if err != nil {
+		return err
+	}
+	entered := func() error {
+		if err := op.entered(); err != nil {
+			return err
+		}
+		return s.check(c)
+	}
+	rerr := read(func() (bool, error) {
+		select {
+		case <-op.call.Done():
+			err := entered()
+			return err == nil, err
+		default:
+			return false, nil
+		}
+	})
+	if _, err := op.call.Wait(ctx); err != nil {
+		if broken(rerr) {
+			return rerr
+		}
+		return s.absent(ctx, c, op.name, err)
+	}
+	if err := entered(); err != nil {
+		return err
+	}
+	return rerr
 }
 
 // highest returns the highest UID among keys.

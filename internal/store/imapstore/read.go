@@ -73,10 +73,7 @@ func addedSize(header []byte) (size int64) {
 func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, full bool, fn func(mail.Key, mail.Ident) error) error {
 	told := imap.NumSet{}
 	err := s.read(ctx, box, func(c *conn) error {
-		if err := s.visit(ctx, c, box, highest(keys)); err != nil {
-			return err
-		}
-		return fetchAll(ctx, c, setOf(keys), idItems(full), func(m *imap.Message) error {
+		return s.fetching(ctx, c, box, keys, setOf(keys), idItems(full), func(m *imap.Message) error {
 			if told.Contains(m.UID) || full && !m.HasBody {
 				return nil // told before the connection broke; or a message without body, which is none
 			}
@@ -95,6 +92,18 @@ func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, ful
 		return fmt.Errorf("identify messages of %q: %w", box, err)
 	}
 	return nil
+}
+
+// fetching is fetchAll in a mailbox that may have to be opened, in the same flight.
+func (s *Store) fetching(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	return s.visiting(ctx, c, box, highest(keys), func(ready func() (bool, error)) error {
+		return fetchAll(ctx, c, set, items, func(m *imap.Message) error {
+			if ok, err := ready(); !ok {
+				return err
+			}
+			return fn(m)
+		})
+	})
 }
 
 // fetchAll fetches a set in pieces that servers take, all in one flight. An error of fn ends it; bodies that are still to come
@@ -157,15 +166,12 @@ func (r *source) failed(size int64) bool {
 func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
 	told := imap.NumSet{}
 	err := s.read(ctx, box, func(c *conn) error {
-		if err := s.visit(ctx, c, box, highest(keys)); err != nil {
-			return err
-		}
 		set := setOf(keys)
 		if !told.Empty() {
 			set = without(set, told)
 		}
 		items := imap.FetchItems{Flags: true, InternalDate: true, Body: true}
-		return fetchAll(ctx, c, set, items, func(m *imap.Message) error {
+		return s.fetching(ctx, c, box, keys, set, items, func(m *imap.Message) error {
 			if !m.HasBody || told.Contains(m.UID) {
 				return nil
 			}

@@ -58,6 +58,7 @@ type Store struct {
 	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
 	floors  map[mail.Box]uint32        // UIDNEXT in the last view of each mailbox: a lower one is another epoch
 	holding map[mail.Box]mail.Storable // learned from SELECT
+	filled  map[mail.Box]bool          // those that had messages when they were listed
 	views   int                        // how many were taken
 	viewed  map[mail.Box]int           // the number of the last view of each mailbox
 	listed  *listing                   // asked for by Hello, for the first Boxes
@@ -87,7 +88,7 @@ func New(cfg Config) *Store {
 	}
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
-		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{},
+		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{}, filled: map[mail.Box]bool{},
 		viewed: map[mail.Box]int{},
 	}
 }

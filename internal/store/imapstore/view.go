@@ -178,17 +178,13 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 			}
 		}
 	}
+	if o.QResync == nil && !(v.since && v.c.condstor && !v.c.qresync && v.old.modseq > 0) {
+		return v.takeWhole(ctx)
+	}
 	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
 		return nil, err
 	}
-	sel := v.c.sel
-	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
-	v.s.mu.Lock()
-	v.back = v.since && now.fellBack(v.old.validity, v.old.next) || now.fellBack(v.s.epochs[v.box], v.s.floors[v.box])
-	v.s.views++
-	v.s.viewed[v.box], v.c.opened = v.s.views, v.s.views
-	v.s.epochs[v.box], v.s.floors[v.box] = sel.UIDValidity, sel.UIDNext
-	v.s.mu.Unlock()
+	now := v.entered()
 	switch {
 	case v.back:
 	case !v.since || !now.follows(v.old) || now.modseq == 0:
@@ -207,6 +203,71 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	}
 	v.seen, v.gone = seen{}, imap.NumSet{}
 	return v.whole(ctx, now)
+}
+
+// entered notes that the mailbox was opened for this view, and returns its state.
+func (v *viewer) entered() state {
+	sel := v.c.sel
+	now := state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
+	v.s.mu.Lock()
+	defer v.s.mu.Unlock()
+	v.back = v.since && now.fellBack(v.old.validity, v.old.next) || now.fellBack(v.s.epochs[v.box], v.s.floors[v.box])
+	v.s.views++
+	v.s.viewed[v.box], v.c.opened = v.s.views, v.s.views
+	v.s.epochs[v.box], v.s.floors[v.box] = sel.UIDValidity, sel.UIDNext
+	return now
+}
+
+// isFilled reports whether a mailbox had messages when it was listed, so that they are worth asking for before it is open.
+func (s *Store) isFilled(box mail.Box) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.filled[box]
+}
+
+// takeWhole opens the mailbox and lists all messages in one flight.
+func (v *viewer) takeWhole(ctx context.Context) (mail.View, error) {
+	op, err := v.s.send(v.c, v.box, imap.SelectOptions{})
+	if err != nil {
+		return nil, err
+	}
+	var st imap.Status
+	var lerr error
+	listed := v.s.isFilled(v.box)
+	if listed {
+		st, lerr = v.listing(ctx, imap.NumRange(1, maxUID), imap.FetchOptions{}, func() bool {
+			select {
+			case <-op.call.Done():
+				return op.entered() == nil
+			default:
+				return false
+			}
+		})
+	}
+	switch _, err := op.call.Wait(ctx); {
+	case err != nil && broken(lerr):
+		return nil, lerr
+	case err != nil:
+		return nil, v.s.absent(ctx, v.c, op.name, err)
+	}
+	if err := op.entered(); err != nil {
+		return nil, err
+	}
+	now := v.entered()
+	switch {
+	case now.messages == 0 && (lerr == nil || refusal(lerr) != nil):
+		v.seen = seen{}
+		return mail.Whole{Head: v.head(now), All: v.seen.all(ctx)}, nil
+	case !listed:
+		return v.whole(ctx, now)
+	case lerr != nil:
+		return nil, lerr
+	}
+	v.seen.order()
+	if err := v.complete(ctx, st); err != nil {
+		return nil, err
+	}
+	return mail.Whole{Head: v.head(now), All: v.seen.all(ctx)}, nil
 }
 
 func (v *viewer) head(now state) mail.Head {
@@ -276,10 +337,18 @@ func below(set imap.NumSet, uid uint32) imap.NumSet {
 
 // list asks for messages and their flags. The rest of an answer that cannot be is not waited for.
 func (v *viewer) list(ctx context.Context, set imap.NumSet, o imap.FetchOptions) (imap.Status, error) {
+	return v.listing(ctx, set, o, func() bool { return true })
+}
+
+// listing is list in a mailbox that is still being opened: what comes before it is open does not count.
+func (v *viewer) listing(ctx context.Context, set imap.NumSet, o imap.FetchOptions, open func() bool) (imap.Status, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var lies error
 	st, err := v.c.client.UIDFetch(set, v.items(), o, func(m *imap.Message) error {
+		if !open() {
+			return nil
+		}
 		if lies == nil {
 			lies = v.full(v.c.total())
 		}
