@@ -32,7 +32,7 @@ Of a server (one side can be a table of its own: remote = {url = "imaps://imap.e
   user, password_command, token_command (prints an OAuth 2.0 access token), auth (a SASL mechanism, or LOGIN)
   tls = "none"                   needed for imap:// without any encryption
   tls_ca, tls_cert, tls_key      files (PEM): additional authorities; the client's certificate and key
-  connections = 3                at most, at the same time
+  connections = 4                at most, at the same time; fewer if the server lets no more in
   timeout = "60s"                how long a silent server is waited for
   disable_extensions = [...]     extensions of IMAP not to use, as they stand in CAPABILITY
   delete_to = "trash"            move what was deleted locally to the mailbox with the role \Trash, instead of removing

@@ -80,6 +80,8 @@ func (s *Store) fault(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	case errors.As(err, &o):
 		return o.error
+	case errors.As(err, &auth) && auth.Err.Temporary():
+		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrUnreachable, err), "the server lets nobody else in for now; if other programs are connected to the account, close some, or set connections = 1")
 	case errors.As(err, &auth):
 		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrLogin, err), loginHint(auth))
 	case errors.Is(err, imap.ErrStartTLS):
@@ -161,7 +163,7 @@ func (s *Store) read(ctx context.Context, box mail.Box, fn func(*conn) error) er
 // again reports whether a read that failed is worth another try, after waiting as long as it takes.
 func (s *Store) again(ctx context.Context, err error) bool {
 	var auth *imap.AuthError
-	if errors.As(err, &auth) {
+	if errors.As(err, &auth) && !auth.Err.Temporary() {
 		return false
 	}
 	var e *imap.Error

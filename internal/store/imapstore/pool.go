@@ -77,7 +77,15 @@ func (s *Store) lease(ctx context.Context, box mail.Box) (*conn, error) {
 	for {
 		c, err := s.takeIdle(box)
 		if err == nil && c == nil {
-			c, err = s.dial(ctx, nil)
+			if c, err = s.dial(ctx, nil); err != nil && ctx.Err() == nil && s.fewer() {
+				// Some servers let a user in only so often. The slot is not given back: from now on there are fewer connections.
+				select {
+				case s.slots <- struct{}{}:
+					continue
+				case <-ctx.Done():
+					err = ctx.Err()
+				}
+			}
 		}
 		if err != nil {
 			<-s.slots
@@ -95,6 +103,13 @@ func (s *Store) lease(ctx context.Context, box mail.Box) (*conn, error) {
 			return nil, err
 		}
 	}
+}
+
+// fewer reports whether other connections are at work, so that it goes on without one more. The caller's slot counts as used.
+func (s *Store) fewer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.open) > 0 && !s.closed
 }
 
 // takeIdle takes the best idle connection; nil if there is none.

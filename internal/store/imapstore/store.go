@@ -19,7 +19,7 @@ const (
 )
 
 const (
-	defaultConnections = 3
+	defaultConnections = 4
 	defaultWait        = 2 * time.Second
 )
 

@@ -1,0 +1,56 @@
+package imapstore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/imap/imaptest"
+	"mailtwin/internal/mail"
+)
+
+// TestFewerConnections: a server lets the account in twice only, and four connections are wanted.
+func TestFewerConnections(t *testing.T) {
+	t.Parallel()
+	d, err := imaptest.Start("mail_max_userip_connections = 2\n")
+	if err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(d.Stop)
+	s := New(Config{
+		Client:      imap.Config{Address: d.Addr, Security: imap.Plain},
+		Credentials: imap.Credentials{User: "few", Password: func(context.Context) (string, error) { return "pass", nil }}, Connections: 4,
+	})
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Hello(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	errs := make([]error, 16)
+	for i := range errs {
+		box := mail.Box(fmt.Sprintf("B%d", i))
+		if err := s.CreateBox(t.Context(), box, ""); err != nil {
+			t.Fatal(err)
+		}
+		wg.Go(func() {
+			for range 5 {
+				if _, err := s.View(t.Context(), box, ""); err != nil {
+					errs[i] = err
+				}
+			}
+		})
+	}
+	wg.Wait()
+	for _, err := range errs {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.open) == 0 || len(s.open) > 2 {
+		t.Errorf("%d connections", len(s.open))
+	}
+}
