@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"mailtwin/internal/engine"
 	"mailtwin/internal/mail"
 	"mailtwin/internal/state"
-	"mailtwin/internal/store"
 	"mailtwin/internal/store/imapstore"
 	"mailtwin/internal/ui"
 )
@@ -48,6 +46,14 @@ func (t *target) onServers() bool {
 	return t.path == "" && t.Stores[mail.Local].Maildir == nil && t.Stores[mail.Remote].Maildir == nil
 }
 
+// serverSide is the side whose server is meant where one is: the remote one, unless it is none.
+func (t *target) serverSide() mail.Side {
+	if t.Stores[mail.Remote].IMAP == nil {
+		return mail.Local
+	}
+	return mail.Remote
+}
+
 // server is where duplicates are looked for without a Maildir.
 type server struct {
 	store   *imapstore.Store
@@ -63,15 +69,12 @@ type server struct {
 
 // openServer connects to the server of a target. write: something is going to be changed.
 func (a *app) openServer(ctx context.Context, t *target, u *ui.UI, write bool) (s *server, err error) {
-	s = &server{side: mail.Remote}
+	s = &server{side: t.serverSide()}
 	defer func() {
 		if err != nil {
 			_ = s.close() // the error at hand is the one to tell
 		}
 	}()
-	if t.Stores[s.side].IMAP == nil {
-		s.side = mail.Local
-	}
 	c := t.Stores[s.side].IMAP
 	if c == nil {
 		return s, usagef("mailtwin dedupe "+t.given, "neither side of account %q is a server", t.Name)
@@ -138,11 +141,21 @@ func (a *app) journalPath(t *target, side mail.Side) string {
 	return filepath.Join(filepath.Dir(filepath.Dir(a.statePath("dedupe"))), "dedupe", name, "state.db")
 }
 
+// hasJournal reports whether anything was ever moved to the trash of a target's server.
+func (a *app) hasJournal(t *target) bool {
+	side := t.serverSide()
+	if t.Stores[side].IMAP == nil {
+		return false
+	}
+	_, err := os.Stat(a.journalPath(t, side))
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
 // openJournal opens the journal of what was moved to the trash. Reading makes none.
 func (a *app) openJournal(ctx context.Context, t *target, s *server, write bool) (err error) {
 	path := a.journalPath(t, s.side)
 	if !write {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		if !a.hasJournal(t) {
 			return nil
 		}
 	} else {
@@ -302,93 +315,4 @@ func (a *app) removeServerDoubles(ctx context.Context, t *target, u *ui.UI, prog
 		err = ctx.Err()
 	}
 	return err
-}
-
-// showServerDoubles prints duplicates.
-func (a *app) showServerDoubles(ctx context.Context, t *target, u *ui.UI, s *server, options online.Options, found *online.Found) error {
-	n := found.Groups.Len()
-	if !u.Verbose && !u.JSON {
-		n = min(n, mostGroups)
-	}
-	if u.Quiet || n == 0 {
-		return nil
-	}
-	const chunk = 500
-	for first := 0; first < n; first += chunk {
-		groups := make([][]uint32, 0, chunk)
-		for g := first; g < min(n, first+chunk); g++ {
-			groups = append(groups, found.Groups.At(g))
-		}
-		list, err := serverDoubles(ctx, s, options, found, groups)
-		if err != nil {
-			return err
-		}
-		for _, d := range list {
-			u.Duplicate(t.given, d)
-		}
-	}
-	if more := found.Groups.Len() - n; more > 0 {
-		u.Note("and %d more messages with copies; -v shows all of them", more)
-	}
-	return nil
-}
-
-// serverDoubles turns groups into what is printed of them.
-func serverDoubles(ctx context.Context, s *server, o online.Options, found *online.Found, groups [][]uint32) ([][]ui.Double, error) {
-	list := make([][]ui.Double, len(groups))
-	asked := map[mail.Ref]*ui.Double{}
-	for g, group := range groups {
-		for _, i := range group {
-			m := found.Show(o, i)
-			list[g] = append(list[g], ui.Double{Mailbox: string(m.Box), File: fmt.Sprintf("UID %d", m.UID), Date: m.Date, Bytes: m.Bytes})
-		}
-		m := found.Show(o, group[0])
-		asked[mail.Ref{Box: m.Box, Key: mail.UIDKey(m.UID)}] = &list[g][0]
-		if o.Policy.By == dedupe.MessageID {
-			if err := differ(ctx, s.store, o, found, group, list[g]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return list, describe(ctx, s.store, asked)
-}
-
-// describe asks for sender and subject of messages.
-func describe(ctx context.Context, s *imapstore.Store, asked map[mail.Ref]*ui.Double) error {
-	byBox := map[mail.Box][]mail.Key{}
-	for ref := range asked {
-		byBox[ref.Box] = append(byBox[ref.Box], ref.Key)
-	}
-	for box, keys := range byBox {
-		slices.Sort(keys)
-		err := s.Headers(ctx, box, keys, []string{"FROM", "SUBJECT"}, func(key mail.Key, header []byte) error {
-			if d := asked[mail.Ref{Box: box, Key: key}]; d != nil {
-				d.From, d.Subject = sift.SenderAndSubject(header)
-			}
-			return nil
-		})
-		if err != nil && !errors.Is(err, store.ErrGone) {
-			return err
-		}
-	}
-	return nil
-}
-
-// differ says in what the copies differ from the message that stays.
-func differ(ctx context.Context, s *imapstore.Store, o online.Options, found *online.Found, group []uint32, list []ui.Double) error {
-	parts := make([]sift.Parts, len(group))
-	for k, i := range group {
-		m := found.Show(o, i)
-		err := s.Fetch(ctx, m.Box, []mail.Key{mail.UIDKey(m.UID)}, func(_ mail.Entry, b mail.Body) (err error) {
-			parts[k], err = sift.ReadParts(ctx, b.Reader)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if k > 0 {
-			list[k].Differs = parts[0].Differ(parts[k])
-		}
-	}
-	return nil
 }

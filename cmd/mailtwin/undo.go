@@ -98,7 +98,7 @@ func runUndo(ctx context.Context, a *app, o undoOptions) error {
 			continue // it was not asked for
 		}
 		undoOne := a.undoOne
-		if t.server = t.server || o.server && t.path == "" || t.onServers() && !t.adHoc; t.server {
+		if t.server = t.server || o.server && t.path == "" || t.onServers() && !t.adHoc && a.hasJournal(t); t.server {
 			undoOne = a.undoServer
 		}
 		codes = append(codes, undoOne(ctx, t, u, o))
@@ -230,9 +230,13 @@ func (f *attics) list(ctx context.Context, t *target, o undoOptions) error {
 		f.removed = append(f.removed, kept)
 	}
 	if i := slices.Index(used, false); i >= 0 {
-		return usagef("mailtwin undo "+t.given+" lists what there is", "there is no removed message %q", o.ids[i])
+		return noSuchRemoved(t, o.ids[i])
 	}
 	return nil
+}
+
+func noSuchRemoved(t *target, id string) error {
+	return usagef("mailtwin undo "+t.given+" lists what there is", "there is no removed message %q", id)
 }
 
 // named reports whether a message is one of those asked for: any, if there are no ids. An id may be cut short.

@@ -13,6 +13,9 @@ import (
 // undoServer lists what dedupe moved to the trash of a server, or brings it back.
 func (a *app) undoServer(ctx context.Context, t *target, u *ui.UI, o undoOptions) (code exitCode) {
 	restore := o.restore || len(o.ids) > 0
+	if t.Stores[t.serverSide()].IMAP != nil && !a.hasJournal(t) { // no need to ask the server
+		return a.undoNothing(ctx, t, u, o)
+	}
 	only := t.only
 	t.only = nil // a mailbox that is gone can be brought back
 	s, err := a.openServer(ctx, t, u, restore)
@@ -50,6 +53,19 @@ func (a *app) undoServer(ctx context.Context, t *target, u *ui.UI, o undoOptions
 	return exitDone
 }
 
+// undoNothing is undoServer where nothing was ever moved to the trash.
+func (a *app) undoNothing(ctx context.Context, t *target, u *ui.UI, o undoOptions) exitCode {
+	switch {
+	case len(o.ids) > 0:
+		return a.fail(ctx, u, "undo", t, noSuchRemoved(t, o.ids[0]))
+	case o.restore:
+		u.Restored(t.Name, nil)
+	default:
+		u.Removed(t.Name, t.given, nil)
+	}
+	return exitDone
+}
+
 // listMoved finds the messages that the options name, newest first.
 func listMoved(ctx context.Context, t *target, s *server, o undoOptions) (kept []online.Moved, shown []ui.Removed, err error) {
 	if s.journal == nil {
@@ -72,7 +88,7 @@ func listMoved(ctx context.Context, t *target, s *server, o undoOptions) (kept [
 		kept = append(kept, m)
 	}
 	if i := slices.Index(used, false); i >= 0 {
-		return nil, nil, usagef("mailtwin undo "+t.given+" lists what there is", "there is no removed message %q", o.ids[i])
+		return nil, nil, noSuchRemoved(t, o.ids[i])
 	}
 	if err := describe(ctx, s.store, asked); err != nil {
 		return nil, nil, err

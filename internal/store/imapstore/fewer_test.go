@@ -11,10 +11,11 @@ import (
 	"mailtwin/internal/mail"
 )
 
-// TestFewerConnections: a server lets the account in twice only, and four connections are wanted.
+// TestFewerConnections: a server lets the account in once only, and four connections are wanted. (With a limit of two, Dovecot
+// now and then lets in several that come at once.)
 func TestFewerConnections(t *testing.T) {
 	t.Parallel()
-	d, err := imaptest.Start("mail_max_userip_connections = 2\n")
+	d, err := imaptest.Start("mail_max_userip_connections = 1\n")
 	if err != nil {
 		t.Skip(err)
 	}
@@ -50,7 +51,7 @@ func TestFewerConnections(t *testing.T) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.open) == 0 || len(s.open) > 2 {
+	if len(s.open) != 1 {
 		t.Errorf("%d connections", len(s.open))
 	}
 }
