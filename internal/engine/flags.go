@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -19,17 +20,36 @@ type flagChange struct {
 }
 
 // flagAll makes flags equal and then remembers them. Stopped between the two, the next run sees the same change on both
-// sides.
+// sides. While one batch is being remembered, the next is already set.
 func (r *run) flagAll(ctx context.Context, b *boxRun) error {
-	for _, list := range chunks(b.plan.Ops.Flags, 4*batchSize) {
-		if err := r.flagBatch(ctx, b, list); err != nil {
+	wait := func() error { return nil }
+	done := 0
+	for _, list := range chunks(b.plan.Ops.Flags, 2*batchSize) {
+		commit, err := r.flagBatch(ctx, list)
+		if err := errors.Join(wait(), err); err != nil {
 			return err
 		}
+		done += len(list)
+		r.progress(b, PhaseFlags, mail.Local, "flag", done, len(b.plan.Ops.Flags), 0)
+		wait = r.later(ctx, commit)
 	}
-	return nil
+	return wait()
 }
 
-func (r *run) flagBatch(ctx context.Context, b *boxRun, ops []plan.Flags) error {
+// later writes to the state database while something else goes on; the function that it returns waits for that. Where the order of
+// all steps counts, in tests, it writes at once.
+func (r *run) later(ctx context.Context, commit func(*state.Tx) error) (wait func() error) {
+	if r.o.crash != nil {
+		err := r.update(ctx, true, commit)
+		return func() error { return err }
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.update(ctx, true, commit) }()
+	return func() error { return <-ended }
+}
+
+// flagBatch sets flags on both sides. It returns what is to be remembered.
+func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*state.Tx) error, err error) {
 	groups := map[flagChange][]plan.Flags{}
 	seen := map[mail.Box][2][]mail.Key{}
 	for _, op := range ops {
@@ -46,15 +66,15 @@ func (r *run) flagBatch(ctx context.Context, b *boxRun, ops []plan.Flags) error 
 	}
 	for _, c := range sortedChanges(groups) {
 		if err := r.flagGroup(ctx, c, groups[c]); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	for box, keys := range seen {
 		if err := r.secure(ctx, box, keys); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	err := r.update(ctx, true, func(tx *state.Tx) error {
+	return func(tx *state.Tx) error {
 		for _, op := range ops {
 			op.Pair.Flags = op.Want
 			for _, side := range mail.Sides {
@@ -65,9 +85,7 @@ func (r *run) flagBatch(ctx context.Context, b *boxRun, ops []plan.Flags) error 
 			}
 		}
 		return nil
-	})
-	r.progress(b, PhaseFlags, mail.Local, "flag", len(ops), len(b.plan.Ops.Flags), 0)
-	return err
+	}, nil
 }
 
 // flagGroup sets the same flags on many messages of one side.

@@ -6,15 +6,19 @@ import (
 	"strings"
 )
 
-// Sum is a fingerprint of what a side of a mailbox shows: a set of keys with their flags, in any order. Two equal sums mean
-// equal sets; the sum is kept up to date without looking at the whole set. The zero value is the empty set.
-type Sum [2]uint64
+// Sum is a fingerprint of what a side of a mailbox shows: a set of keys with their flags, in any order, and how many there are.
+// Two equal sums mean equal sets; the sum is kept up to date without looking at the whole set. The zero value is the empty set.
+type Sum [3]uint64
+
+// Count returns how many messages are in the set.
+func (s Sum) Count() int { return int(s[2]) } //nolint:gosec // of messages
 
 // Add puts a message into the set.
 func (s *Sum) Add(key Key, flags Flags) {
 	a, b := fingerprint(key, flags)
 	s[0] += a
 	s[1] += b
+	s[2]++
 }
 
 // Remove takes a message out of the set.
@@ -22,10 +26,11 @@ func (s *Sum) Remove(key Key, flags Flags) {
 	a, b := fingerprint(key, flags)
 	s[0] -= a
 	s[1] -= b
+	s[2]--
 }
 
 // Plus joins two sums.
-func (s Sum) Plus(t Sum) Sum { return Sum{s[0] + t[0], s[1] + t[1]} }
+func (s Sum) Plus(t Sum) Sum { return Sum{s[0] + t[0], s[1] + t[1], s[2] + t[2]} }
 
 func fingerprint(key Key, flags Flags) (a, b uint64) {
 	var space [128]byte

@@ -3,73 +3,215 @@ package state
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
+	"encoding/binary"
+	"errors"
 	"hash/crc32"
+	"math"
 
 	"mailtwin/internal/mail"
 )
 
-// intentJSON is how an intent is stored: keys and tokens are bytes, not text.
-type intentJSON struct {
-	Side                           uint8
-	Kind                           uint8
-	FromBox, Box                   []byte
-	FromKey, Token                 []byte
-	System                         uint8
-	Keywords                       string
-	MessageID, Digest              []byte
-	Size, Date, Pair, Late, Number int64
-	Stable                         string
-}
+// Intents are written and forgotten hundreds at a time, so a row has as many as were added in one transaction, up to perRow. The ID of
+// an intent is the row's and its place in it.
+const (
+	perRow    = 1 << 10
+	placeBits = 10
+)
 
-type storedIntent mail.Intent
+// intentRow is a row of table intent: intents by place.
+type intentRow map[int64]*mail.Intent
 
-// MarshalJSON implements json.Marshaler.
-func (s storedIntent) MarshalJSON() ([]byte, error) {
-	e := s.Entry
-	return json.Marshal(intentJSON{
-		Side: uint8(s.Side), Kind: uint8(s.Kind), FromBox: []byte(s.From.Box), FromKey: []byte(s.From.Key), Box: []byte(s.Box), Token: []byte(s.Token),
-		System: uint8(e.Flags.System), Keywords: e.Flags.Keywords, MessageID: e.Ident.MessageID[:], Digest: e.Ident.Digest[:],
-		Size: e.Ident.Size, Date: e.Ident.Date, Stable: e.Ident.Stable, Pair: s.Pair, Late: s.Late, Number: int64(e.Stamp), //nolint:gosec // all bits come back
-	})
-}
-
-func intentOf(id int64, value string) (mail.Intent, error) {
-	var j intentJSON
-	if err := json.Unmarshal([]byte(value), &j); err != nil {
-		return mail.Intent{}, damaged("intent %d: %v", id, err)
+func appendIntent(b []byte, place int64, in *mail.Intent) []byte {
+	e := &in.Entry
+	b = binary.AppendUvarint(b, uint64(place)) //nolint:gosec // not negative
+	b = append(b, byte(in.Side), byte(in.Kind), byte(e.Flags.System))
+	for _, s := range [...]string{string(in.From.Box), string(in.From.Key), string(in.Box), string(in.Token), e.Flags.Keywords, e.Ident.Stable} {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
 	}
-	in := mail.Intent{
-		ID: id, Side: mail.Side(j.Side & 1), Kind: mail.IntentKind(j.Kind), From: mail.Ref{Box: mail.Box(j.FromBox), Key: mail.Key(j.FromKey)},
-		Box: mail.Box(j.Box), Token: mail.Token(j.Token), Pair: j.Pair, Late: j.Late,
+	b = append(append(b, e.Ident.MessageID[:]...), e.Ident.Digest[:]...)
+	for _, n := range [...]int64{e.Ident.Size, e.Ident.Date, in.Pair, in.Late, int64(e.Stamp)} { //nolint:gosec // all bits come back
+		b = binary.AppendVarint(b, n)
 	}
-	in.Entry.Flags = mail.Flags{System: mail.System(j.System), Keywords: j.Keywords}
-	in.Entry.Ident = mail.Ident{Size: j.Size, Date: j.Date, Stable: j.Stable}
-	in.Entry.Stamp = uint64(j.Number) //nolint:gosec // all bits come back
-	copy(in.Entry.Ident.MessageID[:], j.MessageID)
-	copy(in.Entry.Ident.Digest[:], j.Digest)
-	return in, nil
+	return b
 }
 
-func readIntents(ctx context.Context, q querier, where string, args ...any) ([]mail.Intent, error) {
+func readIntent(r *reader, row int64) (place int64, in *mail.Intent) {
+	place = int64(r.uvarint() & (perRow - 1)) //nolint:gosec // small
+	in = &mail.Intent{ID: row<<placeBits | place}
+	if b := r.bytes(3); b != nil {
+		in.Side, in.Kind, in.Entry.Flags.System = mail.Side(b[0]&1), mail.IntentKind(b[1]), mail.System(b[2])
+	}
+	in.From = mail.Ref{Box: mail.Box(r.text()), Key: mail.Key(r.text())}
+	in.Box, in.Token = mail.Box(r.text()), mail.Token(r.text())
+	id := &in.Entry.Ident
+	in.Entry.Flags.Keywords, id.Stable = r.text(), r.text()
+	copy(id.MessageID[:], r.bytes(len(id.MessageID)))
+	copy(id.Digest[:], r.bytes(len(id.Digest)))
+	id.Size, id.Date, in.Pair, in.Late = r.varint(), r.varint(), r.varint(), r.varint()
+	in.Entry.Stamp = uint64(r.varint()) //nolint:gosec // all bits come back
+	return place, in
+}
+
+func unpackIntents(row int64, value []byte, crc int64) ([]*mail.Intent, error) {
+	if crc != int64(crc32.Checksum(value, crcTable)) {
+		return nil, damaged("intents %d", row)
+	}
+	var list []*mail.Intent
+	for r := (&reader{rest: value}); len(r.rest) > 0; {
+		_, in := readIntent(r, row)
+		if r.bad {
+			return nil, damaged("intents %d", row)
+		}
+		list = append(list, in)
+	}
+	return list, nil
+}
+
+// Intents returns all open intents, oldest first.
+func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
 	var all []mail.Intent
-	err := each(ctx, q, "SELECT id, value, crc FROM intent "+where, args, func(rows *sql.Rows) error {
+	err := each(ctx, db.readers, "SELECT id, value, crc FROM intent ORDER BY id", nil, func(rows *sql.Rows) error {
 		var id, crc int64
-		var value string
+		var value []byte
 		if err := scan(rows, &id, &value, &crc); err != nil {
 			return err
 		}
-		if crc != int64(crc32.Checksum([]byte(value), crcTable)) {
-			return damaged("intent %d", id)
+		list, err := unpackIntents(id, value, crc)
+		for _, in := range list {
+			all = append(all, *in)
 		}
-		in, err := intentOf(id, value)
-		all = append(all, in)
 		return err
 	})
 	return all, explain("read intents", err)
 }
 
-// Intents returns all open intents, oldest first.
-func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
-	return readIntents(ctx, db.readers, "ORDER BY id")
+// intents are the rows that a transaction has to do with; they are written at its end.
+type intents struct {
+	rows    map[int64]intentRow // nil: all of them are to be forgotten
+	changed map[int64]bool
+	next    int64 // row and place of the next one; 0: not known yet
+}
+
+// AddIntent adds an intent and sets its ID.
+func (tx *Tx) AddIntent(in *mail.Intent) error {
+	t := &tx.intents
+	if t.next == 0 {
+		var last int64
+		s, err := tx.w.stmt("SELECT coalesce(max(id), 0) FROM intent")
+		if err == nil {
+			err = s.QueryRowContext(context.Background()).Scan(&last)
+		}
+		if err != nil {
+			return explain("write intent", err)
+		}
+		for row := range t.rows { // those of this transaction that are gone again do not give their numbers to others
+			last = max(last, row)
+		}
+		if last < 0 || last >= math.MaxInt64>>placeBits {
+			return explain("write intent", damaged("intents %d", last))
+		}
+		t.next = (last + 1) << placeBits
+	}
+	in.ID = t.next
+	row, place := in.ID>>placeBits, in.ID&(perRow-1)
+	if t.rows == nil {
+		t.rows, t.changed = map[int64]intentRow{}, map[int64]bool{}
+	}
+	if t.rows[row] == nil {
+		t.rows[row] = intentRow{}
+	}
+	kept := *in
+	t.rows[row][place] = &kept
+	t.changed[row] = true
+	t.next++
+	return nil
+}
+
+// row reads the row of an intent, once.
+func (tx *Tx) intentRow(id int64) (intentRow, error) {
+	t := &tx.intents
+	row := id >> placeBits
+	if r, ok := t.rows[row]; ok {
+		return r, nil
+	}
+	if t.rows == nil {
+		t.rows, t.changed = map[int64]intentRow{}, map[int64]bool{}
+	}
+	s, err := tx.w.stmt("SELECT value, crc FROM intent WHERE id = ?")
+	if err != nil {
+		return nil, err
+	}
+	var value []byte
+	var crc int64
+	err = scan(s.QueryRowContext(context.Background(), row), &value, &crc)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var list []*mail.Intent
+	if value != nil {
+		if list, err = unpackIntents(row, value, crc); err != nil {
+			return nil, err
+		}
+	}
+	r := intentRow{}
+	for _, in := range list {
+		r[in.ID&(perRow-1)] = in
+	}
+	t.rows[row] = r
+	return r, nil
+}
+
+// DropIntent forgets a settled intent.
+func (tx *Tx) DropIntent(id int64) error {
+	r, err := tx.intentRow(id)
+	if err != nil {
+		return explain("forget intent", err)
+	}
+	if place := id & (perRow - 1); r[place] != nil {
+		delete(r, place)
+		tx.intents.changed[id>>placeBits] = true
+	}
+	return nil
+}
+
+// SetIntentLate notes when an effect was given up, seconds since 1970.
+func (tx *Tx) SetIntentLate(id, at int64) error {
+	r, err := tx.intentRow(id)
+	if err != nil {
+		return explain("write intent", err)
+	}
+	if in := r[id&(perRow-1)]; in != nil {
+		in.Late = at
+		tx.intents.changed[id>>placeBits] = true
+	}
+	return nil
+}
+
+// flushIntents writes the rows that changed.
+func (tx *Tx) flushIntents() error {
+	for row := range tx.intents.changed {
+		list := tx.intents.rows[row]
+		if len(list) == 0 {
+			if err := tx.exec("DELETE FROM intent WHERE id = ?", row); err != nil {
+				return err
+			}
+			continue
+		}
+		var value []byte
+		for place := range int64(perRow) {
+			if in := list[place]; in != nil {
+				value = appendIntent(value, place, in)
+			}
+		}
+		err := tx.exec("INSERT INTO intent (id, value, crc) VALUES (?1, ?2, ?3) ON CONFLICT (id) DO UPDATE SET value = ?2, crc = ?3",
+			row, value, int64(crc32.Checksum(value, crcTable)))
+		if err != nil {
+			return err
+		}
+	}
+	tx.intents.changed = nil
+	return nil
 }

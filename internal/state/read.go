@@ -127,30 +127,53 @@ func (b *Box) sum() uint32 {
 	return crc32.Checksum(buf, crcTable)
 }
 
-const pairColumns = "SELECT pair.id, pair.mailbox, local, remote, flags, coalesce(keywords, ''), digest, message_id, size, date, coalesce(stable, ''), stamp, remains, pair.crc, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
+const pairColumns = "SELECT pair.id, pair.mailbox, local, remote, remains, data, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
+
+// pairScanner reads rows of pairs. Their bytes are good until the next one.
+type pairScanner struct {
+	row                 pairRow
+	local, remote, data sql.RawBytes
+	into                []any
+}
+
+func newPairScanner(more ...any) *pairScanner {
+	s := &pairScanner{}
+	s.into = append([]any{&s.row.id, &s.row.mailbox, &s.local, &s.remote, &s.row.remains, &s.data}, more...)
+	return s
+}
+
+func (s *pairScanner) scan(rows *sql.Rows) error {
+	err := scan(rows, s.into...)
+	s.row.local, s.row.remote, s.row.data = s.local, s.remote, s.data
+	return err
+}
 
 // readPairs yields pairs with their checksums compared; it ends at the first error.
 func readPairs(ctx context.Context, q querier, where string, args ...any) iter.Seq2[mail.Pair, error] {
+	var name sql.RawBytes
+	var last mail.Box
+	return yieldPairs(ctx, q, pairColumns+where, args, func() mail.Box {
+		if string(name) != string(last) {
+			last = mail.Box(name)
+		}
+		return last
+	}, &name)
+}
+
+// readBoxPairs is readPairs for one mailbox.
+func readBoxPairs(ctx context.Context, q querier, box mail.Box, where string, args ...any) iter.Seq2[mail.Pair, error] {
+	return yieldPairs(ctx, q, "SELECT id, mailbox, local, remote, remains, data FROM pair WHERE "+where, args, func() mail.Box { return box })
+}
+
+func yieldPairs(ctx context.Context, q querier, query string, args []any, box func() mail.Box, more ...any) iter.Seq2[mail.Pair, error] {
 	return func(yield func(mail.Pair, error) bool) {
 		stop := errors.New("stop")
-		var buf []byte
-		var last string
-		err := each(ctx, q, pairColumns+where, args, func(rows *sql.Rows) error {
-			var r pairRow
-			var crc int64
-			var local, remote, digest, id, name sql.RawBytes
-			if err := scan(rows, &r.id, &r.mailbox, &local, &remote, &r.flags, &r.keywords, &digest, &id, &r.size, &r.date, &r.stable, &r.stamp, &r.remains, &crc, &name); err != nil {
+		s := newPairScanner(more...)
+		err := each(ctx, q, query, args, func(rows *sql.Rows) error {
+			if err := s.scan(rows); err != nil {
 				return err
 			}
-			r.local, r.remote, r.digest, r.messageID = local, remote, digest, id
-			var sum int64
-			if sum, buf = r.sum(buf); crc != sum {
-				return damaged("pair %d", r.id)
-			}
-			if string(name) != last {
-				last = string(name)
-			}
-			p, err := r.pair(mail.Box(last))
+			p, err := s.row.pair(box())
 			if err == nil && !yield(p, nil) {
 				return stop
 			}
@@ -162,7 +185,7 @@ func readPairs(ctx context.Context, q querier, where string, args ...any) iter.S
 	}
 }
 
-const inBox = "pair.mailbox = (SELECT id FROM mailbox WHERE name = ?1)"
+const inBox = "mailbox = (SELECT id FROM mailbox WHERE name = ?1)"
 
 // keyColumn is the column with the keys of a side.
 func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side] }
@@ -178,7 +201,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 			return
 		}
 		defer func() { _ = tx.Rollback() }() // it only reads
-		id, want, err := readSum(ctx, tx, box, side)
+		id, want, err := readSums(ctx, tx, box)
 		if err != nil {
 			yield(mail.Pair{}, explain("read pairs", err))
 			return
@@ -186,7 +209,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 		c := keyColumn(side)
 		var sum mail.Sum
 		var last mail.Key
-		for p, err := range readPairs(ctx, tx, "pair.mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
+		for p, err := range readBoxPairs(ctx, tx, box, "mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
 			if err == nil && p.Keys[side] <= last {
 				err = damaged("the keys of mailbox %q are not in order", box)
 			}
@@ -196,7 +219,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 			last = p.Keys[side]
 			sum.Add(last, p.Shown(side))
 		}
-		if sum != want {
+		if sum != want.sides[side] {
 			yield(mail.Pair{}, damaged("pairs of mailbox %q are missing", box))
 		}
 	}
@@ -215,7 +238,7 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 			list = append(list, ',', '?')
 		}
 		c := keyColumn(side)
-		for p, err := range readPairs(ctx, db.readers, inBox+" AND "+c+" IN ("+string(list[1:])+") ORDER BY "+c, args...) {
+		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND "+c+" IN ("+string(list[1:])+") ORDER BY "+c, args...) {
 			if err != nil {
 				return nil, err
 			}
@@ -227,7 +250,7 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
-	return collect(readPairs(ctx, db.readers, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY pair.id", string(box)))
+	return collect(readBoxPairs(ctx, db.readers, box, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY id", string(box)))
 }
 
 // ByMessageID returns the pairs of the whole account that have one of these Message-IDs; it reads all rows.
@@ -237,7 +260,7 @@ func (db *DB) ByMessageID(ctx context.Context, ids []mail.Hash) ([]mail.Pair, er
 		wanted[id] = !id.IsZero()
 	}
 	var pairs []mail.Pair
-	for p, err := range readPairs(ctx, db.readers, "message_id IS NOT NULL ORDER BY pair.id") {
+	for p, err := range readPairs(ctx, db.readers, "true ORDER BY pair.id") {
 		if err != nil {
 			return nil, err
 		}
@@ -275,27 +298,6 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 		return nil
 	})
 	return left, explain("read what is left", err)
-}
-
-// Count returns how many pairs of a mailbox have a key on a side.
-func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (n int, err error) {
-	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &n) })
-	return n, explain("count pairs", err)
-}
-
-// Counts returns how many pairs each mailbox has.
-func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
-	counts := map[mail.Box]int{}
-	err := each(ctx, db.readers, "SELECT mailbox.name, n FROM (SELECT mailbox AS m, count(*) AS n FROM pair GROUP BY mailbox) JOIN mailbox ON mailbox.id = m", nil, func(rows *sql.Rows) error {
-		var name string
-		var n int
-		if err := scan(rows, &name, &n); err != nil {
-			return err
-		}
-		counts[mail.Box(name)] = n
-		return nil
-	})
-	return counts, explain("count pairs", err)
 }
 
 // Has reports whether a pair has this key.

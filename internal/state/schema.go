@@ -67,5 +67,44 @@ CREATE TABLE digest (
 	crc INTEGER NOT NULL,
 	PRIMARY KEY (mailbox, kind, part)
 ) STRICT, WITHOUT ROWID;
+`, `
+-- Rows of few columns, and counts beside the sums. The pairs of before are packed by packPairs. Intents of a run that was interrupted
+-- are left behind: what they would settle is paired by content, as after any loss of the state.
+ALTER TABLE pair RENAME TO old_pair;
+DROP INDEX pair_local;
+DROP INDEX pair_remote;
+DROP INDEX pair_remains;
+DROP TABLE sums;
+DROP TABLE intent;
+
+CREATE TABLE pair (
+	id INTEGER PRIMARY KEY,
+	mailbox INTEGER NOT NULL,
+	local BLOB,                 -- keys; NULL: none
+	remote BLOB,
+	remains INTEGER NOT NULL,   -- mail.Left
+	data BLOB NOT NULL          -- all else, and a checksum, see pairRow
+) STRICT;
+CREATE UNIQUE INDEX pair_local ON pair (mailbox, local) WHERE local IS NOT NULL;
+CREATE UNIQUE INDEX pair_remote ON pair (mailbox, remote) WHERE remote IS NOT NULL;
+CREATE INDEX pair_remains ON pair (mailbox, remains) WHERE remains != 0;
+
+-- What the pairs of each mailbox come to: fingerprints by side, see mail.Sum, and how many there are, half pairs too.
+CREATE TABLE sums (
+	mailbox INTEGER PRIMARY KEY,
+	pairs INTEGER NOT NULL,
+	local BLOB NOT NULL,
+	remote BLOB NOT NULL,
+	crc INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE intent (
+	id INTEGER PRIMARY KEY,
+	value BLOB NOT NULL,        -- those of one transaction, packed, see appendIntent
+	crc INTEGER NOT NULL
+) STRICT;
 `,
 }
+
+// afterMigration has what a migration does beyond its script, by index.
+var afterMigration = map[int]func(*writer) error{2: packPairs}

@@ -5,113 +5,139 @@ import (
 	"database/sql"
 	"encoding/binary"
 	"errors"
+	"hash/crc32"
 
 	"mailtwin/internal/mail"
 )
 
+// boxSums say what the base of a mailbox holds, without looking at it.
+type boxSums struct {
+	sides [2]mail.Sum // of the pairs that have a key on the side
+	pairs int64       // half pairs too
+}
+
+func (s *boxSums) add(p *mail.Pair) {
+	s.pairs++
+	for _, side := range mail.Sides {
+		if k := p.Keys[side]; k != "" {
+			s.sides[side].Add(k, p.Shown(side))
+		}
+	}
+}
+
+func (s *boxSums) remove(p *mail.Pair) {
+	s.pairs--
+	for _, side := range mail.Sides {
+		if k := p.Keys[side]; k != "" {
+			s.sides[side].Remove(k, p.Shown(side))
+		}
+	}
+}
+
 // Sum returns the fingerprint of the pairs of a mailbox that have a key on a side, with the flags that the side shows of
 // them. A view with the same sum has no news.
 func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (mail.Sum, error) {
-	_, sum, err := readSum(ctx, db.readers, box, side)
-	return sum, explain("read sum", err)
+	_, sums, err := readSums(ctx, db.readers, box)
+	return sums.sides[side], explain("read sum", err)
 }
 
-// readSum also returns the row of the mailbox, 0 if there is none. It reads the table, not an index, which may be damaged.
-func readSum(ctx context.Context, q querier, box mail.Box, side mail.Side) (id int64, sum mail.Sum, err error) {
-	err = each(ctx, q, "SELECT id FROM mailbox WHERE +name = ?", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &id) })
-	if err != nil {
-		return id, sum, err
-	}
-	err = each(ctx, q, "SELECT local, remote FROM sums WHERE mailbox = ?", []any{id}, func(rows *sql.Rows) error {
-		sums, err := scanSums(rows)
-		sum = sums[side]
+// Count returns how many pairs of a mailbox have a key on a side.
+func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (int, error) {
+	sum, err := db.Sum(ctx, box, side)
+	return sum.Count(), err
+}
+
+// Counts returns how many pairs each mailbox has; mailboxes without any are left out.
+func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
+	counts := map[mail.Box]int{}
+	err := each(ctx, db.readers, "SELECT sums.mailbox, sums.pairs, sums.local, sums.remote, sums.crc, mailbox.name FROM sums JOIN mailbox ON mailbox.id = sums.mailbox", nil, func(rows *sql.Rows) error {
+		var name string
+		_, sums, err := scanSums(rows, &name)
+		if err == nil && sums.pairs != 0 {
+			counts[mail.Box(name)] = int(sums.pairs)
+		}
 		return err
 	})
-	return id, sum, err
+	return counts, explain("count pairs", err)
 }
 
-func scanSums(rows interface{ Scan(...any) error }) (sums [2]mail.Sum, err error) {
+// readSums also returns the row of the mailbox, 0 if there is none. It reads the table, not an index, which may be damaged.
+func readSums(ctx context.Context, q querier, box mail.Box) (id int64, sums boxSums, err error) {
+	err = each(ctx, q, "SELECT id FROM mailbox WHERE +name = ?", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &id) })
+	if err != nil {
+		return id, sums, err
+	}
+	err = each(ctx, q, sumColumns, []any{id}, func(rows *sql.Rows) (err error) {
+		_, sums, err = scanSums(rows)
+		return err
+	})
+	return id, sums, err
+}
+
+const sumColumns = "SELECT mailbox, pairs, local, remote, crc FROM sums WHERE mailbox = ?"
+
+func scanSums(row interface{ Scan(...any) error }, more ...any) (mailbox int64, sums boxSums, err error) {
 	var raw [2][]byte
-	if err := scan(rows, &raw[0], &raw[1]); err != nil {
-		return sums, err
+	var crc int64
+	if err := scan(row, append([]any{&mailbox, &sums.pairs, &raw[0], &raw[1], &crc}, more...)...); err != nil {
+		return 0, sums, err
 	}
 	for side, b := range raw {
-		if len(b) != 16 {
-			return sums, damaged("a sum of %d bytes", len(b))
+		if len(b) != 8*len(sums.sides[side]) {
+			return 0, sums, damaged("a sum of %d bytes", len(b))
 		}
-		sums[side] = mail.Sum{binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])}
+		for i := range sums.sides[side] {
+			sums.sides[side][i] = binary.LittleEndian.Uint64(b[8*i:])
+		}
 	}
-	return sums, nil
+	if crc != sums.crc(mailbox) {
+		return 0, sums, damaged("sums of mailbox %d", mailbox)
+	}
+	return mailbox, sums, nil
 }
 
-func sumBytes(s mail.Sum) []byte {
-	return binary.LittleEndian.AppendUint64(binary.LittleEndian.AppendUint64(nil, s[0]), s[1])
+func (s *boxSums) crc(mailbox int64) int64 {
+	b := binary.AppendVarint(binary.AppendVarint(nil, mailbox), s.pairs)
+	return int64(crc32.Checksum(append(append(b, sumBytes(s.sides[0])...), sumBytes(s.sides[1])...), crcTable))
 }
 
-// sums returns what is to be added to the sums of a mailbox at the end of the transaction.
-func (tx *Tx) sumsOf(mailbox int64) *[2]mail.Sum {
+func sumBytes(s mail.Sum) (b []byte) {
+	for _, n := range s {
+		b = binary.LittleEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+// sumsOf returns what is to be added to the sums of a mailbox at the end of the transaction.
+func (tx *Tx) sumsOf(mailbox int64) *boxSums {
 	s := tx.sums[mailbox]
 	if s == nil {
-		s = &[2]mail.Sum{}
+		s = &boxSums{}
 		tx.sums[mailbox] = s
 	}
 	return s
 }
 
-// account adds a pair to the sums of its mailbox.
-func (tx *Tx) account(p *mail.Pair, mailbox int64) {
-	s := tx.sumsOf(mailbox)
-	for _, side := range mail.Sides {
-		if k := p.Keys[side]; k != "" {
-			s[side].Add(k, p.Shown(side))
-		}
-	}
-}
-
-// discount takes the stored form of a pair out of the sums of its mailbox, and returns its place and keys; nil if there is
-// no such pair.
-func (tx *Tx) discount(id int64) (*pairRow, error) {
-	stmt, err := tx.w.stmt("SELECT mailbox, local, remote, flags, coalesce(keywords, ''), remains FROM pair WHERE id = ?")
-	if err != nil {
-		return nil, err
-	}
-	r := &pairRow{}
-	err = stmt.QueryRowContext(context.Background(), id).Scan(&r.mailbox, &r.local, &r.remote, &r.flags, &r.keywords, &r.remains)
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	p, err := r.pair("")
-	if err != nil {
-		return nil, err
-	}
-	s := tx.sumsOf(r.mailbox)
-	for _, side := range mail.Sides {
-		if k := p.Keys[side]; k != "" {
-			s[side].Remove(k, p.Shown(side))
-		}
-	}
-	return r, nil
-}
-
 // flushSums writes the sums that changed.
 func (tx *Tx) flushSums() error {
 	for mailbox, add := range tx.sums {
-		if *add == ([2]mail.Sum{}) {
+		if *add == (boxSums{}) {
 			continue
 		}
-		stmt, err := tx.w.stmt("SELECT local, remote FROM sums WHERE mailbox = ?")
+		stmt, err := tx.w.stmt(sumColumns)
 		if err != nil {
 			return err
 		}
-		old, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
+		_, sums, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}
-		err = tx.exec("INSERT INTO sums (mailbox, local, remote) VALUES (?1, ?2, ?3) ON CONFLICT (mailbox) DO UPDATE SET local = ?2, remote = ?3",
-			mailbox, sumBytes(old[0].Plus(add[0])), sumBytes(old[1].Plus(add[1])))
+		sums.pairs += add.pairs
+		for side := range sums.sides {
+			sums.sides[side] = sums.sides[side].Plus(add.sides[side])
+		}
+		err = tx.exec("INSERT INTO sums (mailbox, pairs, local, remote, crc) VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (mailbox) DO UPDATE SET pairs = ?2, local = ?3, remote = ?4, crc = ?5",
+			mailbox, sums.pairs, sumBytes(sums.sides[0]), sumBytes(sums.sides[1]), sums.crc(mailbox))
 		if err != nil {
 			return err
 		}

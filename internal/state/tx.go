@@ -13,10 +13,25 @@ import (
 
 // Tx is a write transaction, see DB.Update.
 type Tx struct {
-	w     *writer
-	boxes map[mail.Box]int64
-	sums  map[int64]*[2]mail.Sum // to be added, by mailbox
-	buf   []byte
+	w       *writer
+	boxes   map[mail.Box]int64
+	sums    map[int64]*boxSums // to be added, by mailbox
+	nextID  int64              // of a new pair; 0: not asked for yet
+	pending []change           // see flushPairs
+	waiting map[int64]bool     // ids in pending
+	intents intents
+	buf     []byte
+}
+
+// flush writes what was kept until the end.
+func (tx *Tx) flush() error {
+	if err := tx.flushPairs(); err != nil {
+		return explain("write pairs", err)
+	}
+	if err := tx.flushIntents(); err != nil {
+		return explain("write intents", err)
+	}
+	return explain("write sums", tx.flushSums())
 }
 
 func (tx *Tx) exec(query string, args ...any) error {
@@ -89,6 +104,9 @@ func nanoseconds(t time.Time) int64 {
 
 // DropBox forgets a mailbox and its pairs.
 func (tx *Tx) DropBox(name mail.Box) error {
+	if err := tx.flushPairs(); err != nil {
+		return explain("write pairs", err)
+	}
 	id, err := tx.boxID(name)
 	if err != nil {
 		return err
@@ -107,6 +125,9 @@ func (tx *Tx) DropBox(name mail.Box) error {
 
 // RenameBox gives a mailbox another name; its pairs stay with it.
 func (tx *Tx) RenameBox(from, to mail.Box) error {
+	if err := tx.flushPairs(); err != nil {
+		return explain("write pairs", err)
+	}
 	delete(tx.boxes, from)
 	boxes, err := readBoxes(context.Background(), tx.w.conn, "WHERE name = ?", string(from))
 	if err != nil || len(boxes) == 0 {
@@ -116,72 +137,15 @@ func (tx *Tx) RenameBox(from, to mail.Box) error {
 	return explain("rename mailbox", tx.exec("UPDATE mailbox SET name = ?, crc = ? WHERE name = ?", string(to), int64(boxes[0].sum()), string(from)))
 }
 
-// PutPair inserts a pair without ID, and sets its ID, or replaces the one that has it. A key that another pair of the mailbox
-// has is an error.
-func (tx *Tx) PutPair(p *mail.Pair) error {
-	id, err := tx.boxID(p.Box)
-	if err != nil {
-		return err
-	}
-	if p.ID == 0 { // the checksum covers the ID, so it is chosen here
-		s, err := tx.w.stmt("SELECT coalesce(max(id), 0) + 1 FROM pair")
-		if err != nil {
-			return explain("write pair", err)
-		}
-		if err := s.QueryRowContext(context.Background()).Scan(&p.ID); err != nil {
-			return explain("write pair", err)
-		}
-		if err := tx.writePair("INSERT INTO pair (id, mailbox, local, remote, flags, keywords, digest, message_id, size, date, stable, stamp, remains, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)", p, id); err != nil {
-			p.ID = 0
-			return err
-		}
-		tx.account(p, id)
-		return nil
-	}
-	old, err := tx.discount(p.ID)
-	if err != nil {
-		return explain("write pair", err)
-	}
-	if old != nil {
-		tx.account(p, id)
-	}
-	if old != nil && old.mailbox == id && string(old.local) == string(p.Keys[mail.Local]) && string(old.remote) == string(p.Keys[mail.Remote]) && old.remains == int64(p.Left) {
-		// No index needs to change: naming their columns would rewrite their entries.
-		return tx.writeContent(p, id)
-	}
-	return tx.writePair("UPDATE pair SET mailbox = ?2, local = ?3, remote = ?4, flags = ?5, keywords = ?6, digest = ?7, message_id = ?8, size = ?9, date = ?10, stable = ?11, stamp = ?12, remains = ?13, crc = ?14 WHERE id = ?1", p, id)
-}
-
-func (tx *Tx) writePair(query string, p *mail.Pair, box int64) error {
-	r := rowOf(p, box)
-	var sum int64
-	sum, tx.buf = r.sum(tx.buf)
-	return explain("write pair", tx.exec(query, r.id, r.mailbox, r.local, r.remote, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, r.remains, sum))
-}
-
-// writeContent writes all columns but those of indexes.
-func (tx *Tx) writeContent(p *mail.Pair, box int64) error {
-	r := rowOf(p, box)
-	var sum int64
-	sum, tx.buf = r.sum(tx.buf)
-	return explain("write pair", tx.exec("UPDATE pair SET flags = ?2, keywords = ?3, digest = ?4, message_id = ?5, size = ?6, date = ?7, stable = ?8, stamp = ?9, crc = ?10 WHERE id = ?1",
-		r.id, r.flags, text(r.keywords), r.digest, r.messageID, r.size, r.date, text(r.stable), r.stamp, sum))
-}
-
-// DropPair forgets a pair.
-func (tx *Tx) DropPair(id int64) error {
-	if _, err := tx.discount(id); err != nil {
-		return explain("forget pair", err)
-	}
-	return explain("forget pair", tx.exec("DELETE FROM pair WHERE id = ?", id))
-}
-
 // VoidKeys takes the keys of one side of a mailbox away, because its epoch changed: pairs become half pairs that are
 // searched for by content; those that had no other key are forgotten.
 func (tx *Tx) VoidKeys(box mail.Box, side mail.Side) error {
 	const portion = 1000
 	last := int64(0)
 	for {
+		if err := tx.flushPairs(); err != nil {
+			return explain("write pairs", err)
+		}
 		var pairs []mail.Pair
 		for p, err := range readPairs(context.Background(), tx.w.conn, "pair.mailbox = (SELECT id FROM mailbox WHERE name = ?1) AND pair.id > ?2 ORDER BY pair.id LIMIT ?3", string(box), last, portion) {
 			if err != nil {
@@ -210,40 +174,4 @@ func (tx *Tx) VoidKeys(box mail.Box, side mail.Side) error {
 			return nil
 		}
 	}
-}
-
-// AddIntent writes an intent and sets its ID.
-func (tx *Tx) AddIntent(in *mail.Intent) error {
-	stored := storedIntent(*in)
-	stored.ID = 0
-	value, err := json.Marshal(stored)
-	if err != nil {
-		return err
-	}
-	res, err := tx.run("INSERT INTO intent (value, crc) VALUES (?, ?)", string(value), int64(crc32.Checksum(value, crcTable)))
-	if err == nil {
-		in.ID, err = res.LastInsertId()
-	}
-	return explain("write intent", err)
-}
-
-// DropIntent forgets a settled intent.
-func (tx *Tx) DropIntent(id int64) error {
-	return explain("forget intent", tx.exec("DELETE FROM intent WHERE id = ?", id))
-}
-
-// SetIntentLate notes when an effect was given up, seconds since 1970.
-func (tx *Tx) SetIntentLate(id, at int64) error {
-	intents, err := readIntents(context.Background(), tx.w.conn, "WHERE id = ?", id)
-	if err != nil || len(intents) == 0 {
-		return err
-	}
-	intents[0].Late = at
-	stored := storedIntent(intents[0])
-	stored.ID = 0
-	value, err := json.Marshal(stored)
-	if err != nil {
-		return err
-	}
-	return explain("write intent", tx.exec("UPDATE intent SET value = ?, crc = ? WHERE id = ?", string(value), int64(crc32.Checksum(value, crcTable)), id))
 }

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 
 	"mailtwin/internal/mail"
@@ -76,15 +75,25 @@ func (w *writer) synchronous(full bool) error {
 // migrate brings the schema from version to the newest, each step in a transaction of its own.
 func (w *writer) migrate(ctx context.Context, version int) error {
 	for v := version; v < len(migrations); v++ {
-		var script strings.Builder
-		script.WriteString("BEGIN IMMEDIATE;\n" + migrations[v])
-		fmt.Fprintf(&script, ";\nPRAGMA application_id=%d; PRAGMA user_version=%d;\nCOMMIT;", applicationID, v+1)
-		if _, err := w.conn.ExecContext(ctx, script.String()); err != nil {
+		if err := w.step(ctx, v); err != nil {
 			_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
 			return fmt.Errorf("bring the schema to version %d: %w", v+1, err)
 		}
 	}
 	return nil
+}
+
+func (w *writer) step(ctx context.Context, v int) error {
+	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE;\n"+migrations[v]); err != nil {
+		return err
+	}
+	if after := afterMigration[v]; after != nil {
+		if err := after(w); err != nil {
+			return err
+		}
+	}
+	_, err := w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d;\nCOMMIT;", applicationID, v+1))
+	return err
 }
 
 // stmt prepares a statement once.
@@ -119,13 +128,13 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err := w.synchronous(durable); err != nil {
 		return explain("write state database", err)
 	}
-	tx := &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*[2]mail.Sum{}}
+	tx := &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*boxSums{}}
 	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return explain("write state database", err)
 	}
 	err := fn(tx)
 	if err == nil {
-		err = explain("write sums", tx.flushSums())
+		err = tx.flush()
 	}
 	if err == nil {
 		err = explain("write state database", tx.exec("COMMIT"))

@@ -1,0 +1,227 @@
+package state
+
+import (
+	"context"
+	"database/sql"
+	"strings"
+
+	"mailtwin/internal/mail"
+)
+
+// Pairs are written many at a time, because a statement costs several times as much as a row. A transaction keeps what it is told
+// until there are perWrite of a kind, or it is about to read or to end.
+const perWrite = 256
+
+// change is a pair to be written, or to be forgotten.
+type change struct {
+	pair mail.Pair
+	kind changeKind
+}
+
+type changeKind uint8
+
+const (
+	insertPair changeKind = iota
+	replacePair
+	dropPair
+)
+
+// PutPair inserts a pair without ID, and sets its ID, or replaces the one that has it. A key that another pair of the mailbox
+// has is an error, of this call or a later one: nothing of the transaction stays then.
+func (tx *Tx) PutPair(p *mail.Pair) (err error) {
+	kind := replacePair
+	if p.ID == 0 { // the checksum covers the ID, so it is chosen here
+		kind = insertPair
+		if p.ID, err = tx.newID(); err != nil {
+			return explain("write pair", err)
+		}
+	}
+	return explain("write pair", tx.buffer(change{*p, kind}))
+}
+
+// DropPair forgets a pair.
+func (tx *Tx) DropPair(id int64) error {
+	return explain("forget pair", tx.buffer(change{mail.Pair{ID: id}, dropPair}))
+}
+
+// newID returns an id above those of all pairs.
+func (tx *Tx) newID() (int64, error) {
+	if tx.nextID == 0 {
+		s, err := tx.w.stmt("SELECT coalesce(max(id), 0) + 1 FROM pair")
+		if err != nil {
+			return 0, err
+		}
+		if err := s.QueryRowContext(context.Background()).Scan(&tx.nextID); err != nil {
+			return 0, err
+		}
+	}
+	tx.nextID++
+	return tx.nextID - 1, nil
+}
+
+// buffer keeps a change. Those that are kept are of one kind and of different pairs.
+func (tx *Tx) buffer(c change) error {
+	if n := len(tx.pending); n > 0 && (tx.pending[0].kind != c.kind || tx.waiting[c.pair.ID] || n == perWrite) {
+		if err := tx.flushPairs(); err != nil {
+			return err
+		}
+	}
+	if tx.waiting == nil {
+		tx.waiting = make(map[int64]bool, perWrite)
+	}
+	tx.pending = append(tx.pending, c)
+	tx.waiting[c.pair.ID] = true
+	return nil
+}
+
+// flushPairs writes what was kept.
+func (tx *Tx) flushPairs() error {
+	list := tx.pending
+	if len(list) == 0 {
+		return nil
+	}
+	tx.pending = tx.pending[:0]
+	clear(tx.waiting)
+	switch list[0].kind {
+	case insertPair:
+		return tx.insertPairs(list)
+	case replacePair:
+		return tx.replacePairs(list)
+	default:
+		return tx.dropPairs(list)
+	}
+}
+
+func (tx *Tx) insertPairs(list []change) error {
+	args := make([]any, 0, 6*len(list))
+	tx.buf = tx.buf[:0]
+	for i := range list {
+		p := &list[i].pair
+		box, err := tx.boxID(p.Box)
+		if err != nil {
+			return err
+		}
+		var r pairRow
+		r, tx.buf = rowOf(p, box, tx.buf)
+		args = append(args, r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
+		tx.sumsOf(box).add(p)
+	}
+	return tx.rows("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES ", 6, "", args)
+}
+
+// replacePairs writes of pairs whose place, keys and reason stay only the rest: naming columns of indexes would rewrite their entries.
+func (tx *Tx) replacePairs(list []change) error {
+	old, err := tx.stored(list)
+	if err != nil {
+		return err
+	}
+	tx.buf = tx.buf[:0]
+	var args []any
+	for i := range list {
+		p := &list[i].pair
+		was := old[p.ID]
+		if was == nil {
+			continue // it is gone
+		}
+		box, err := tx.boxID(p.Box)
+		if err != nil {
+			return err
+		}
+		tx.sumsOf(was.mailbox).remove(&was.pair)
+		tx.sumsOf(box).add(p)
+		var r pairRow
+		r, tx.buf = rowOf(p, box, tx.buf)
+		if was.mailbox == box && was.pair.Keys == p.Keys && was.pair.Left == p.Left {
+			args = append(args, r.id, r.data)
+			continue
+		}
+		err = tx.exec("UPDATE pair SET mailbox = ?2, local = ?3, remote = ?4, remains = ?5, data = ?6 WHERE id = ?1", r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
+		if err != nil {
+			return err
+		}
+	}
+	return tx.replaceData(args)
+}
+
+func (tx *Tx) replaceData(args []any) error {
+	return tx.rows("UPDATE pair SET data = new.column2 FROM (VALUES ", 2, ") AS new WHERE pair.id = new.column1", args)
+}
+
+func (tx *Tx) dropPairs(list []change) error {
+	old, err := tx.stored(list)
+	if err != nil {
+		return err
+	}
+	args := make([]any, 0, len(old))
+	for id, was := range old {
+		tx.sumsOf(was.mailbox).remove(&was.pair)
+		args = append(args, id)
+	}
+	return tx.rows("DELETE FROM pair WHERE id IN (VALUES ", 1, ")", args)
+}
+
+// storedPair is a pair as it is in the database.
+type storedPair struct {
+	mailbox int64
+	pair    mail.Pair
+}
+
+// stored reads the pairs that a list of changes has the ids of.
+func (tx *Tx) stored(list []change) (map[int64]*storedPair, error) {
+	args := make([]any, len(list))
+	for i := range list {
+		args[i] = list[i].pair.ID
+	}
+	old := make(map[int64]*storedPair, len(list))
+	s := newPairScanner()
+	err := tx.ask("SELECT id, mailbox, local, remote, remains, data FROM pair WHERE id IN (VALUES ", 1, ")", args, func(rows *sql.Rows) error {
+		if err := s.scan(rows); err != nil {
+			return err
+		}
+		p, err := s.row.pair("")
+		old[p.ID] = &storedPair{s.row.mailbox, p}
+		return err
+	})
+	return old, err
+}
+
+// sizes of statements for many rows. Each is prepared once.
+var sizes = [...]int{perWrite, 32, 4, 1}
+
+// portions cuts arguments, width of them for a row, into pieces for which there are statements.
+func portions(head string, width int, tail string, args []any, fn func(query string, args []any) error) error {
+	row := "(" + strings.Repeat("?,", width)[:2*width-1] + "),"
+	for _, n := range sizes {
+		for len(args) >= n*width {
+			query := head + strings.TrimSuffix(strings.Repeat(row, n), ",") + tail
+			if err := fn(query, args[:n*width]); err != nil {
+				return err
+			}
+			args = args[n*width:]
+		}
+	}
+	return nil
+}
+
+// rows carries out a statement on many rows.
+func (tx *Tx) rows(head string, width int, tail string, args []any) error {
+	return portions(head, width, tail, args, func(query string, args []any) error { return tx.exec(query, args...) })
+}
+
+// ask carries out a query for many rows.
+func (tx *Tx) ask(head string, width int, tail string, args []any, fn func(*sql.Rows) error) error {
+	return portions(head, width, tail, args, func(query string, args []any) error {
+		s, err := tx.w.stmt(query)
+		if err != nil {
+			return err
+		}
+		return each(context.Background(), statement{s}, "", args, fn)
+	})
+}
+
+// statement is a querier whose query is prepared.
+type statement struct{ *sql.Stmt }
+
+func (s statement) QueryContext(ctx context.Context, _ string, args ...any) (*sql.Rows, error) {
+	return s.Stmt.QueryContext(ctx, args...)
+}
