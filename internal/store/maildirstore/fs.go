@@ -55,50 +55,6 @@ func OS() FS { return osFS{} }
 
 type osFS struct{}
 
-type osFile struct{ *os.File }
-
-func (f osFile) Info() (int64, time.Time, error) {
-	st, err := f.Stat()
-	if err != nil {
-		return 0, time.Time{}, err
-	}
-	return st.Size(), st.ModTime(), nil
-}
-
-func (f osFile) Rewind() error {
-	_, err := f.Seek(0, io.SeekStart)
-	return err
-}
-
-func (osFS) Create(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	return osFile{f}, nil
-}
-
-func (osFS) Each(path string, fn func(string, fs.FileMode) error) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	for {
-		list, err := f.ReadDir(4096)
-		for _, e := range list {
-			if err := fn(e.Name(), e.Type()); err != nil {
-				return errors.Join(err, f.Close())
-			}
-		}
-		if err != nil || len(list) == 0 {
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			return errors.Join(err, f.Close())
-		}
-	}
-}
-
 func (osFS) Replace(from, to string) error { return os.Rename(from, to) }
 func (osFS) Remove(path string) error      { return os.Remove(path) }
 func (osFS) Mkdir(path string) error       { return os.Mkdir(path, 0o700) }

@@ -5,29 +5,9 @@ package maildirstore
 import (
 	"errors"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
-
-func (osFS) Open(path string) (File, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
-	if errors.Is(err, unix.ELOOP) || errors.Is(err, unix.EMLINK) { // a link, as Linux and FreeBSD say it
-		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
-	}
-	if err != nil {
-		return nil, err
-	}
-	st, err := f.Stat()
-	if err == nil && !st.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: path, Err: fs.ErrInvalid}
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return osFile{f}, nil
-}
 
 // uninterrupted makes a system call again that a signal interrupted, as file systems of the network and in user space may be.
 func uninterrupted(call func() error) error {

@@ -7,14 +7,13 @@ import (
 	"io"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
 )
 
-// Prepare implements store.Store: the token is the unique name to be, without its size.
+// Prepare implements store.Store: the token is the unique name to be.
 func (s *Store) Prepare(ctx context.Context, name mail.Box, entries []mail.Entry) ([]mail.Token, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -127,8 +126,7 @@ func (p *putter) stage(ctx context.Context, i int, e mail.Entry, body mail.Body)
 	if filepath.Base(temp) != token {
 		return fmt.Errorf("stage message: %q is not a name", token)
 	}
-	size, err := p.write(ctx, temp, e, body)
-	if err != nil {
+	if err := p.write(ctx, temp, e, body); err != nil {
 		_ = p.s.fs.Remove(temp)
 		if isTooLong(err) {
 			p.done[i].Err = fmt.Errorf("%w: %w", store.ErrRefused, err)
@@ -136,8 +134,8 @@ func (p *putter) stage(ctx context.Context, i int, e mail.Entry, body mail.Body)
 		}
 		return err
 	}
-	m := staged{i: i, temp: temp, key: token + ",S=" + strconv.FormatInt(size, 10)}
-	p.staged = append(p.staged, m)
+	p.staged = append(p.staged, staged{i: i, temp: temp, key: token})
+	var err error
 	if p.words, err = p.s.withWords(p.b, p.words, e.Flags); err != nil {
 		return err
 	}
@@ -160,7 +158,7 @@ func (s *Store) withWords(b *box, words []string, f mail.Flags) ([]string, error
 	return words, nil
 }
 
-func (p *putter) write(ctx context.Context, temp string, e mail.Entry, body mail.Body) (int64, error) {
+func (p *putter) write(ctx context.Context, temp string, e mail.Entry, body mail.Body) error {
 	f, err := p.s.fs.Create(temp)
 	if errors.Is(err, fs.ErrExist) { // of this intent, interrupted
 		if err = p.s.fs.Remove(temp); err == nil {
@@ -168,16 +166,16 @@ func (p *putter) write(ctx context.Context, temp string, e mail.Entry, body mail
 		}
 	}
 	if err != nil {
-		return 0, err
+		return err
 	}
-	size, err := copyLocal(f, contextReader{ctx, body.Reader}, body.Size)
+	err = copyLocal(f, contextReader{ctx, body.Reader}, body.Size)
 	if err == nil && e.Ident.Date != 0 {
 		err = p.s.fs.SetTime(temp, time.Unix(e.Ident.Date, 0))
 	}
 	if err == nil && p.all == nil {
 		err = f.Sync()
 	}
-	return size, errors.Join(err, f.Close())
+	return errors.Join(err, f.Close())
 }
 
 // land syncs what was staged and renames it to where it is a message.

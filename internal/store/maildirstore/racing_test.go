@@ -223,8 +223,8 @@ func TestStaleDeliveries(t *testing.T) {
 	now := time.Now()
 	old, young := now.Add(-37*time.Hour).Unix(), now.Add(-35*time.Hour).Unix()
 	left := map[string]bool{
-		fmt.Sprintf("%d.ABCDEFGHIJKL.mt", old): false, fmt.Sprintf("%d.ABCDEFGHIJKL.mt", young): true,
-		fmt.Sprintf("%d.M1P2.host", old): true, fmt.Sprintf("%d.short.mt", old): true, "x.ABCDEFGHIJKL.mt": true,
+		fmt.Sprintf("%d.ABCDEFGHIJ.mt", old): false, fmt.Sprintf("%d.ABCDEFGHIJ.mt", young): true,
+		fmt.Sprintf("%d.M1P2.host", old): true, fmt.Sprintf("%d.short.mt", old): true, "x.ABCDEFGHIJ.mt": true,
 	}
 	for name := range left {
 		path := filepath.Join(root, "INBOX/tmp", name)

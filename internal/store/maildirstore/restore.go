@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"strconv"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -62,12 +61,11 @@ func (r *restorer) restore(ctx context.Context, m *Removed) (mail.Key, error) {
 		sub, info = "cur", string(s.c.InfoSep)+"2,"+lettersOf(flags, r.words[m.Box], foreign(letters))
 	}
 	for n := 0; ; n++ {
-		token := s.token()
-		key := token + ",S=" + strconv.FormatInt(m.Size, 10)
+		key := s.token()
 		to := filepath.Join(b.dir, sub, key+info)
 		r.to.add(filepath.Dir(to))
 		r.from.add(m.dir.path)
-		err := (&mover{s: s}).carry(path, to, filepath.Join(b.dir, "tmp", token))
+		err := (&mover{s: s}).carry(path, to, filepath.Join(b.dir, "tmp", key))
 		if err == nil {
 			return mail.Key(key), nil
 		}

@@ -239,18 +239,19 @@ func (s *Store) trouble(what string, err error) error {
 // digits of tokens: in the order of their bytes, so that names made later come later.
 const digits = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
 
-// tokenDigits is how many digits a token has after its seconds: 20 bits of microseconds and 40 random ones.
-const tokenDigits = 12
+// tokenDigits is how many digits a token has after its seconds: 20 bits of microseconds and 30 random ones. Names are short since the
+// state has each of them twice.
+const tokenDigits = 10
 
 // token makes a unique name: the time, which never goes back in one session, and random bits.
 func (s *Store) token() string {
 	var b [8]byte
-	_, _ = rand.Read(b[3:]) // never fails
+	_, _ = rand.Read(b[4:]) // never fails
 	s.mu.Lock()
 	now := max(s.c.Now().UnixMicro(), s.lastToken+1)
 	s.lastToken = now
 	s.mu.Unlock()
-	n := uint64(now%1e6)<<40 | binary.BigEndian.Uint64(b[:]) //nolint:gosec // a time after 1970
+	n := uint64(now%1e6)<<30 | binary.BigEndian.Uint64(b[:])>>2 //nolint:gosec // a time after 1970
 	text := strconv.AppendInt(make([]byte, 0, 32), now/1e6, 10)
 	text = append(text, '.')
 	for shift := 5 * (tokenDigits - 1); shift >= 0; shift -= 5 {

@@ -2,6 +2,7 @@ package maildirstore
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -12,112 +13,59 @@ const chunk = 64 << 10
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
 
-// toLocal writes a body that arrives in wire form as it is stored: CRLF becomes LF, all else stays.
-type toLocal struct {
-	to io.Writer
-	cr bool // the last chunk ended with a CR that was held back
-	n  int64
-}
-
-func (w *toLocal) write(p []byte) error {
-	n, err := w.to.Write(p)
-	w.n += int64(n)
-	return err
-}
-
-var cr = []byte{'\r'}
-
-// Write implements io.Writer.
-func (w *toLocal) Write(p []byte) (int, error) {
-	total := len(p)
-	if w.cr && total > 0 {
-		w.cr = false
-		if p[0] != '\n' {
-			if err := w.write(cr); err != nil {
-				return 0, err
+// copyLocal copies a body of known size, in wire form, as it is stored: CRLF becomes LF, all else stays.
+func copyLocal(to io.Writer, from io.Reader, size int64) error {
+	pooled := buffers.Get().(*[]byte)
+	defer buffers.Put(pooled)
+	buf := *pooled
+	total, held := int64(0), 0 // a CR at the end of buf may belong to a line end
+	for {
+		n, err := io.ReadFull(from, buf[held:])
+		total += int64(n)
+		ended := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !ended {
+			return err
+		}
+		text := buf[:held+n]
+		held = 0
+		if n := len(text); !ended && text[n-1] == '\r' {
+			text, held = text[:n-1], 1
+		}
+		text = withoutCR(text)
+		if ended && total != size {
+			return fmt.Errorf("read body: %w: %d bytes of %d", io.ErrUnexpectedEOF, total, size)
+		}
+		if len(text) > 0 {
+			if _, err := to.Write(text); err != nil {
+				return err
 			}
 		}
+		if ended {
+			return nil
+		}
+		buf[0] = '\r' // if it is held
 	}
-	for len(p) > 0 {
-		i := bytes.IndexByte(p, '\r')
-		if i < 0 {
-			return total, w.write(p)
-		}
-		if i == len(p)-1 {
-			w.cr = true
-			return total, w.write(p[:i])
-		}
-		keep := i
-		if p[i+1] != '\n' {
-			keep = i + 1
-		}
-		if keep > 0 {
-			if err := w.write(p[:keep]); err != nil {
-				return 0, err
-			}
-		}
-		p = p[i+1:]
-	}
-	return total, nil
 }
 
-// finish writes what was held back.
-func (w *toLocal) finish() error {
-	if !w.cr {
-		return nil
+// withoutCR takes the CR of each CRLF out of p, in place.
+func withoutCR(p []byte) []byte {
+	at := bytes.IndexByte(p, '\r')
+	if at < 0 {
+		return p
 	}
-	w.cr = false
-	return w.write(cr)
-}
-
-// copyLocal copies a body of known size to a file and returns the size on disk.
-func copyLocal(to io.Writer, from io.Reader, size int64) (int64, error) {
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	joined := buffers.Get().(*[]byte)
-	defer buffers.Put(joined)
-	out := &gather{to: to, buf: (*joined)[:0]}
-	w := &toLocal{to: out}
-	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{from}, *buf)
-	if err == nil && n != size {
-		err = fmt.Errorf("read body: %w: %d bytes of %d", io.ErrUnexpectedEOF, n, size)
-	}
-	if err == nil {
-		err = w.finish()
-	}
-	if err == nil {
-		err = out.flush()
-	}
-	return w.n, err
-}
-
-// gather joins the small pieces between line ends to large writes.
-type gather struct {
-	to  io.Writer
-	buf []byte
-}
-
-// Write implements io.Writer.
-func (g *gather) Write(p []byte) (int, error) {
-	if len(g.buf)+len(p) > cap(g.buf) {
-		if err := g.flush(); err != nil {
-			return 0, err
+	for rest := p[at:]; ; {
+		if len(rest) == 1 || rest[1] != '\n' {
+			p[at] = '\r'
+			at++
 		}
-		if len(p) >= cap(g.buf) {
-			return g.to.Write(p)
+		rest = rest[1:]
+		next := bytes.IndexByte(rest, '\r')
+		if next < 0 {
+			return p[:at+copy(p[at:], rest)]
 		}
+		at += copy(p[at:], rest[:next])
+		rest = rest[next:]
 	}
-	g.buf = append(g.buf, p...)
-	return len(p), nil
-}
-
-func (g *gather) flush() error {
-	if len(g.buf) == 0 {
-		return nil
-	}
-	_, err := g.to.Write(g.buf)
-	g.buf = g.buf[:0]
-	return err
 }
 
 // toWire reads a stored message in wire form: an LF that no CR precedes becomes CRLF.

@@ -2,6 +2,7 @@ package maildirstore
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -42,9 +43,9 @@ func TestWireRoundTrip(t *testing.T) {
 		text := []byte(strings.Join(rapid.SliceOf(rapid.SampledFrom(words)).Draw(rt, "text"), ""))
 		sizes := rapid.SliceOf(rapid.IntRange(1, 9))
 		var file bytes.Buffer
-		n, err := copyLocal(&file, &pieces{text, sizes.Draw(rt, "written")}, int64(len(text)))
-		if err != nil || n != int64(file.Len()) {
-			rt.Fatalf("%d bytes of %d: %v", n, file.Len(), err)
+		err := copyLocal(&file, &pieces{text, sizes.Draw(rt, "written")}, int64(len(text)))
+		if err != nil || !bytes.Equal(file.Bytes(), bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))) {
+			rt.Fatalf("%q is stored as %q: %v", text, file.Bytes(), err)
 		}
 		size, err := wireSize(&pieces{file.Bytes(), sizes.Draw(rt, "counted")})
 		if err != nil {
@@ -68,6 +69,27 @@ func TestWireRoundTrip(t *testing.T) {
 	})
 }
 
+// TestStoredInChunks: line ends are found where two chunks meet.
+func TestStoredInChunks(t *testing.T) {
+	t.Parallel()
+	for _, n := range []int{chunk - 2, chunk - 1, chunk, chunk + 1, 2*chunk - 1, 2 * chunk} {
+		for _, end := range []string{"\r", "\n", "\r\n", "\r\r\n", "\rx", "x"} {
+			text := bytes.Repeat([]byte("x"), n)
+			text = append(text, end...)
+			var file bytes.Buffer
+			if err := copyLocal(&file, bytes.NewReader(text), int64(len(text))); err != nil {
+				t.Fatal(err)
+			}
+			if want := bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")); !bytes.Equal(file.Bytes(), want) {
+				t.Errorf("%d bytes and %q: %d bytes are stored, want %d", n, end, file.Len(), len(want))
+			}
+		}
+		if err := copyLocal(io.Discard, bytes.NewReader(make([]byte, n)), int64(n)+1); !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a body that ends early: %v", err)
+		}
+	}
+}
+
 func digest(text []byte) mail.Hash {
 	d := mail.NewDigester()
 	_, _ = d.Write(text)
@@ -88,7 +110,7 @@ func BenchmarkScan(b *testing.B) {
 	}
 	const count = 20_000
 	for i := range count {
-		name := filepath.Join(root, "INBOX/cur", (&Store{c: Config{Now: fixedNow(i)}}).token()+",S=1000:2,S")
+		name := filepath.Join(root, "INBOX/cur", (&Store{c: Config{Now: fixedNow(i)}}).token()+":2,S")
 		if err := os.WriteFile(name, nil, 0o600); err != nil {
 			b.Fatal(err)
 		}
