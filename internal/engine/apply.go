@@ -71,8 +71,9 @@ func (r *run) anythingToDo() bool {
 // postponeDeletes leaves deletions to the next run when something before them failed.
 func (r *run) postponeDeletes() {
 	for _, b := range r.order {
-		if len(b.plan.Ops.Delete) > 0 {
-			b.plan.Ops.Delete, b.open = nil, true
+		if b.plan.Ops.Deletes() > 0 {
+			b.plan.Ops.DropDeletes()
+			b.open = true
 		}
 	}
 }
@@ -91,7 +92,7 @@ func (r *run) adoptAndForget(ctx context.Context, b *boxRun) error {
 	if err := r.secureAdopted(ctx, b, halves); err != nil {
 		return err
 	}
-	if len(ops.Forget)+len(ops.Leave)+len(halves) > 0 {
+	if len(ops.Forget)+len(ops.ForgetIDs)+len(ops.Leave)+len(halves) > 0 {
 		if err := r.update(ctx, true, func(tx *state.Tx) error { return forget(tx, ops, halves) }); err != nil {
 			return err
 		}
@@ -112,6 +113,11 @@ func (r *run) adoptAndForget(ctx context.Context, b *boxRun) error {
 func forget(tx *state.Tx, ops *plan.Ops, halves []plan.Adopt) error {
 	for _, op := range ops.Forget {
 		if err := tx.DropPair(op.Pair.ID); err != nil {
+			return err
+		}
+	}
+	for _, id := range ops.ForgetIDs {
+		if err := tx.DropPair(id); err != nil {
 			return err
 		}
 	}

@@ -15,13 +15,16 @@ import (
 // copyTo copies all messages of a mailbox that one side lacks, batch by batch: intents, effect, commit. The commit of a batch and the
 // intents of the next share a transaction.
 func (r *run) copyTo(ctx context.Context, b *boxRun, to mail.Side) error {
-	ops := b.plan.Ops.Copy[to]
-	if len(ops) == 0 {
-		return nil
-	}
-	c := &copier{run: r, box: b, to: to, total: len(ops)}
-	for _, list := range chunks(ops, batchSize) {
+	ops := &b.plan.Ops
+	c := &copier{run: r, box: b, to: to, total: ops.Copies(to)}
+	for _, list := range chunks(ops.Copy[to], batchSize) {
 		if err := c.batch(ctx, list); err != nil {
+			return errors.Join(err, c.flush(ctx))
+		}
+	}
+	packed := &ops.Arrivals[to]
+	for first := 0; first < packed.Len(); first += batchSize {
+		if err := c.batch(ctx, packed.Copies(first, min(first+batchSize, packed.Len()))); err != nil {
 			return errors.Join(err, c.flush(ctx))
 		}
 	}

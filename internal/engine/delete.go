@@ -13,13 +13,30 @@ import (
 // deleteAll removes messages, after everything else. A deletion needs no intent: stopped before its commit, the next run
 // sees that neither side has the message.
 func (r *run) deleteAll(ctx context.Context, b *boxRun) error {
-	done := 0
-	for _, list := range chunks(b.plan.Ops.Delete, 10*batchSize) {
+	done, total := 0, b.plan.Ops.Deletes()
+	batch := func(list []plan.Delete) error {
 		if err := r.deleteBatch(ctx, b, list); err != nil {
 			return err
 		}
 		done += len(list)
-		r.progress(b, PhaseDelete, mail.Remote, "delete", done, len(b.plan.Ops.Delete), 0)
+		r.progress(b, PhaseDelete, mail.Remote, "delete", done, total, 0)
+		return nil
+	}
+	for _, list := range chunks(b.plan.Ops.Delete, 10*batchSize) {
+		if err := batch(list); err != nil {
+			return err
+		}
+	}
+	for _, side := range mail.Sides {
+		for _, ids := range chunks(b.plan.Ops.DeleteIDs[side], 10*batchSize) {
+			pairs, err := r.db.PairsByID(ctx, b.name, ids)
+			if err != nil {
+				return stateError(err)
+			}
+			if err := batch(plan.DeleteOps(side, pairs)); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -24,16 +24,35 @@ type flagChange struct {
 func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 	wait := func() error { return nil }
 	done := 0
-	for _, list := range chunks(b.plan.Ops.Flags, 2*batchSize) {
+	batch := func(list []plan.Flags) error {
 		commit, err := r.flagBatch(ctx, list)
 		if err := errors.Join(wait(), err); err != nil {
+			wait = func() error { return nil }
 			return err
 		}
 		done += len(list)
-		r.progress(b, PhaseFlags, mail.Local, "flag", done, len(b.plan.Ops.Flags), 0)
+		r.progress(b, PhaseFlags, mail.Local, "flag", done, max(done, len(b.plan.Ops.Flags)), 0)
 		wait = r.later(ctx, commit)
+		return nil
 	}
-	return wait()
+	for _, list := range chunks(b.plan.Ops.Flags, 2*batchSize) {
+		if err := batch(list); err != nil {
+			return err
+		}
+	}
+	for {
+		ids := b.plan.FlagIDs(2 * batchSize)
+		if len(ids) == 0 {
+			return wait()
+		}
+		pairs, err := r.db.PairsByID(ctx, b.name, ids)
+		if err != nil {
+			return errors.Join(wait(), stateError(err))
+		}
+		if err := batch(b.plan.FlagOps(pairs)); err != nil {
+			return err
+		}
+	}
 }
 
 // later writes to the state database while something else goes on; the function that it returns waits for that. Where the order of

@@ -61,9 +61,13 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 		}
 		b.plan.AddHalves(halves, r.retry)
 	}
-	sides := [2][]*plan.Arrival{b.plan.Candidates(mail.Local), b.plan.Candidates(mail.Remote)}
-	if len(sides[0]) == 0 || len(sides[1]) == 0 {
+	if !b.plan.HasCandidates(mail.Local) || !b.plan.HasCandidates(mail.Remote) {
 		return nil
+	}
+	var sides [2][]*plan.Arrival
+	for _, side := range mail.Sides {
+		b.plan.UnpackArrivals(side)
+		sides[side] = b.plan.Candidates(side)
 	}
 	for _, side := range mail.Sides {
 		if err := r.identify(ctx, b.name, side, unidentified(sides[side]), false); err != nil {
@@ -131,8 +135,13 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 		return err
 	}
 	all := slices.Concat(boxes, lost)
-	if !slices.ContainsFunc(all, func(b *plan.Box) bool { return b.HasGone(side) }) {
+	if !slices.ContainsFunc(all, func(b *plan.Box) bool { return b.HasGone(side) }) || !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.HasArrived(side) }) {
 		return nil
+	}
+	for _, b := range boxes {
+		if err := r.unpack(ctx, b, side); err != nil {
+			return err
+		}
 	}
 	err = r.each(ctx, func(ctx context.Context, b *boxRun) error {
 		free := slices.DeleteFunc(slices.Clone(b.plan.Arrived[side]), func(a *plan.Arrival) bool { return !a.Free() })
@@ -157,6 +166,17 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 			}
 		}
 	}
+}
+
+// unpack makes what arrived in a mailbox and what is gone from it ready to be matched.
+func (r *run) unpack(ctx context.Context, b *plan.Box, side mail.Side) error {
+	b.UnpackArrivals(side)
+	pairs, err := r.db.PairsByID(ctx, b.Name, b.PackedGone(side))
+	if err != nil {
+		return stateError(err)
+	}
+	b.Unpack(pairs)
+	return nil
 }
 
 // lost returns the mailboxes that are missing on a side and could not be looked at on the other, with all pairs gone.
@@ -191,14 +211,15 @@ func (r *run) mustWait(m plan.Move) bool {
 func (r *run) guard(ctx context.Context, boxes []*plan.Box) error {
 	if r.anyFailed() {
 		for _, b := range r.order {
-			if len(b.plan.Ops.Delete) > 0 {
-				b.plan.Ops.Delete, b.open = nil, true
+			if b.plan.Ops.Deletes() > 0 {
+				b.plan.Ops.DropDeletes()
+				b.open = true
 				r.note(b.name, "deletions wait for the next sync: a mailbox could not be looked at")
 			}
 		}
 		return nil
 	}
-	if !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return len(b.Ops.Delete) > 0 }) || r.o.AllowDeletes {
+	if !slices.ContainsFunc(boxes, func(b *plan.Box) bool { return b.Ops.Deletes() > 0 }) || r.o.AllowDeletes {
 		return nil
 	}
 	known, err := r.db.Counts(ctx)

@@ -19,8 +19,12 @@ func (r *run) findTwins(ctx context.Context, b *boxRun, side mail.Side) error {
 			late = append(late, in)
 		}
 	}
+	if len(late) == 0 {
+		return nil
+	}
+	b.plan.UnpackArrivals(side)
 	free := b.plan.Candidates(side)
-	if len(late) == 0 || len(free) == 0 {
+	if len(free) == 0 {
 		return nil
 	}
 	if err := r.identify(ctx, b.name, side, unidentified(free), false); err != nil {
@@ -58,7 +62,7 @@ func (r *run) matchTwin(ctx context.Context, b *boxRun, in mail.Intent, close []
 	if len(pairs) == 0 || pairs[0].Keys[in.Side] == "" {
 		return nil // it was not repeated yet, or is gone again: an arrival like others
 	}
-	if n := b.plan.News[pairs[0].ID]; n != nil && n.Gone[in.Side] {
+	if b.plan.IsGone(pairs[0].ID, in.Side) {
 		return nil // the message itself, that a user took away and back
 	}
 	for _, a := range close {

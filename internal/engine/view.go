@@ -120,6 +120,7 @@ func (r *run) sortOut() error {
 			b.missing[side] = !b.exists[side] && b.exists[side.Other()] && known
 		}
 		b.plan.Missing = b.missing
+		b.plan.Packs = b.missing == [2]bool{} && r.suspect == "" && r.o.Expunge == plan.ExpungeNone && !r.o.DryRun
 		if b.err == nil && r.unchanged(b) {
 			continue
 		}

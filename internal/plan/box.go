@@ -51,8 +51,15 @@ type Box struct {
 	old     []*mail.Pair    // half pairs with an older version
 	Arrived [2][]*Arrival
 	Missing [2]bool // the mailbox does not exist on this side, though both had it
+	// Packs says that plain news may be kept in few bytes, see Arrivals. Not where more than flags and keys decides: in a mailbox that is
+	// missing on a side, when \Deleted means something, when the base is of another age.
+	Packs bool
 
-	hasMoveTo bool // a message was moved here
+	hasMoveTo      bool // a message was moved here
+	packed         []packedNews
+	packedArrivals [2]Arrivals
+	table          flagTable
+	taken          []packedNews // by FlagIDs
 
 	Ops  Ops
 	Held []Delete // what HoldBack took out
@@ -63,10 +70,16 @@ func NewBox(name mail.Box) *Box { return &Box{Name: name, News: map[int64]*News{
 
 // Add takes one change of one side.
 func (b *Box) Add(side mail.Side, c Change) {
-	if c.Pair == nil {
+	switch {
+	case b.pack(side, c):
+	case c.Pair == nil:
 		b.Arrived[side] = append(b.Arrived[side], &Arrival{Side: side, Box: b.Name, Entry: c.Now})
-		return
+	default:
+		b.addNews(side, c)
 	}
+}
+
+func (b *Box) addNews(side mail.Side, c Change) {
 	n := b.news(c.Pair)
 	if c.Gone {
 		n.Gone[side] = true
@@ -86,7 +99,8 @@ func (b *Box) news(p *mail.Pair) *News {
 
 // Reset forgets one side's news, before that side is viewed again.
 func (b *Box) Reset(side mail.Side) {
-	b.Arrived[side] = nil
+	b.Arrived[side], b.packedArrivals[side] = nil, Arrivals{}
+	b.dropPacked(func(n packedNews) bool { return n.side == side })
 	for id, n := range b.News {
 		n.Gone[side], n.Flags[side] = false, n.Pair.Flags
 		if o := side.Other(); !n.Gone[o] && n.Flags[o].Equal(n.Pair.Flags) {
@@ -102,12 +116,30 @@ func (b *Box) HasGone(side mail.Side) bool {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(b.packed, func(n packedNews) bool { return n.side == side && n.show == showsGone })
+}
+
+// HasArrived reports whether anything arrived on side that is not accounted for yet.
+func (b *Box) HasArrived(side mail.Side) bool {
+	return b.packedArrivals[side].Len() > 0 || slices.ContainsFunc(b.Arrived[side], (*Arrival).Free)
+}
+
+// HasCandidates reports whether anything on side waits for a match, see Candidates.
+func (b *Box) HasCandidates(side mail.Side) bool {
+	return b.HasArrived(side) || slices.ContainsFunc(b.Halves, func(a *Arrival) bool { return a.Side == side && a.Free() })
 }
 
 // DropGone forgets disappearances on side: they wait for the next run. It returns how many there were.
 func (b *Box) DropGone(side mail.Side) int {
-	count := 0
+	// What the other side shows of them waits too.
+	gone := map[int64]bool{}
+	for _, n := range b.packed {
+		if n.side == side && n.show == showsGone {
+			gone[n.id] = true
+		}
+	}
+	b.dropPacked(func(n packedNews) bool { return gone[n.id] })
+	count := len(gone)
 	for id, n := range b.News {
 		if n.Gone[side] {
 			count++
@@ -160,6 +192,7 @@ func (b *Box) addVanished(p *mail.Pair, holder mail.Side, flags mail.Flags) {
 // AddEdit takes a new version of a message that both sides have, under the key that it had. It beats a deletion and changes of
 // flags on the other side.
 func (b *Box) AddEdit(side mail.Side, p *mail.Pair, now mail.Entry) {
+	b.Unpack([]mail.Pair{*p})
 	flags := p.Flags
 	if n := b.News[p.ID]; n != nil {
 		if n.Gone[side] {
@@ -192,7 +225,7 @@ func Holder(p *mail.Pair) mail.Side {
 	return mail.Local
 }
 
-// Candidates returns the free arrivals of side, half pairs that side holds included, in key order.
+// Candidates returns the free arrivals of side that are not packed, half pairs that side holds included, in key order.
 func (b *Box) Candidates(side mail.Side) []*Arrival {
 	var list []*Arrival
 	for _, a := range b.Arrived[side] {

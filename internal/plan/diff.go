@@ -41,9 +41,10 @@ func Diff(side mail.Side, base iter.Seq2[mail.Pair, error], now iter.Seq2[mail.E
 			}
 			change, news := Change{Now: entry}, true
 			if more && pair.Keys[side] == entry.Key {
-				p := pair
-				change.Pair = &p
-				news = HasNews(side, &p, entry.Flags, marked)
+				if news = HasNews(side, &pair, entry.Flags, marked); news { // else nothing of it is kept
+					p := pair
+					change.Pair = &p
+				}
 				pair, err, more = next()
 			}
 			if news && !yield(change, nil) {

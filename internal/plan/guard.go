@@ -86,12 +86,20 @@ func (b *Box) deletes(side mail.Side, vanished, all bool) int {
 			n++
 		}
 	}
+	if !vanished {
+		n += len(b.Ops.DeleteIDs[side])
+	}
 	return n
 }
 
 // HoldBack takes the held deletions out of the plan and says whether the mailbox lost any.
 func (b *Box) HoldBack(held []Held) bool {
-	before := len(b.Ops.Delete)
+	before := b.Ops.Deletes()
+	for _, h := range held {
+		if (h.Box == "" || h.Box == b.Name) && !h.Vanished {
+			b.Ops.DeleteIDs[h.Side] = nil
+		}
+	}
 	b.Ops.Delete = slices.DeleteFunc(b.Ops.Delete, func(d Delete) bool {
 		is := slices.ContainsFunc(held, func(h Held) bool {
 			return d.On[h.Side] && d.Vanished == h.Vanished && (h.Box == "" || h.Box == b.Name) && (!d.Pair.Allowed || h.Suspect || h.Vanished)
@@ -101,5 +109,5 @@ func (b *Box) HoldBack(held []Held) bool {
 		}
 		return is
 	})
-	return len(b.Ops.Delete) < before
+	return b.Ops.Deletes() < before
 }

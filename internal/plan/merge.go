@@ -44,12 +44,28 @@ type Ops struct {
 	Delete []Delete
 	Forget []Forget
 	Leave  []Leave
+
+	// What stayed packed, see Arrivals: more copies, by the side that lacks the message; more deletions, by the side on which the pairs'
+	// messages go; more pairs to forget. More flags are told by Box.FlagIDs.
+	Arrivals  [2]Arrivals
+	DeleteIDs [2][]int64
+	ForgetIDs []int64
+	flagNews  []packedNews
 }
 
 // Empty reports whether there is nothing to do.
 func (o *Ops) Empty() bool {
-	return len(o.Adopt)+len(o.Copy[0])+len(o.Copy[1])+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.Delete)+len(o.Forget)+len(o.Leave) == 0
+	return len(o.Adopt)+o.Copies(mail.Local)+o.Copies(mail.Remote)+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.flagNews)+o.Deletes()+len(o.Forget)+len(o.ForgetIDs)+len(o.Leave) == 0
 }
+
+// Copies returns how many messages are copied to a side.
+func (o *Ops) Copies(to mail.Side) int { return len(o.Copy[to]) + o.Arrivals[to].Len() }
+
+// Deletes returns how many deletions there are.
+func (o *Ops) Deletes() int { return len(o.Delete) + len(o.DeleteIDs[0]) + len(o.DeleteIDs[1]) }
+
+// DropDeletes takes all deletions out of the plan.
+func (o *Ops) DropDeletes() { o.Delete, o.DeleteIDs = nil, [2][]int64{} }
 
 // Policy is what the user chose.
 type Policy struct {
@@ -100,11 +116,16 @@ func adoptedPair(box mail.Box, l, r *Arrival) *mail.Pair {
 
 // mergeFlags plans cases P2 and P3, and returns what both sides will have.
 func (b *Box) mergeFlags(pair *mail.Pair, now [2]mail.Flags) mail.Flags {
-	want := mail.MergeFlags(pair.Flags, now[mail.Local], now[mail.Remote])
-	if !want.Equal(pair.Flags) || !want.Equal(now[0]) || !want.Equal(now[1]) {
-		b.Ops.Flags = append(b.Ops.Flags, Flags{Pair: pair, Want: want, Now: now})
+	op, want, needed := flagsOf(pair, now)
+	if needed {
+		b.Ops.Flags = append(b.Ops.Flags, op)
 	}
 	return want
+}
+
+func flagsOf(pair *mail.Pair, now [2]mail.Flags) (op Flags, want mail.Flags, needed bool) {
+	want = mail.MergeFlags(pair.Flags, now[mail.Local], now[mail.Remote])
+	return Flags{Pair: pair, Want: want, Now: now}, want, !want.Equal(pair.Flags) || !want.Equal(now[0]) || !want.Equal(now[1])
 }
 
 // AddMoves gives each move to the mailbox it starts from, with the flags that change on the way.
@@ -121,6 +142,7 @@ func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
 
 // Merge turns the rest of the news into operations: call it after AdoptMatches and AddMoves.
 func (b *Box) Merge(p Policy) {
+	b.mergePacked()
 	b.mergeEdits()
 	for _, n := range b.sortedNews() {
 		b.mergePair(n, p)

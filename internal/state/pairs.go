@@ -74,22 +74,23 @@ func (tx *Tx) buffer(c change) error {
 	return nil
 }
 
-// flushPairs writes what was kept.
+// flushPairs writes what was kept. After an error the transaction cannot be completed.
 func (tx *Tx) flushPairs() error {
 	list := tx.pending
-	if len(list) == 0 {
-		return nil
+	if len(list) == 0 || tx.failed != nil {
+		return tx.failed
 	}
 	tx.pending = tx.pending[:0]
 	clear(tx.waiting)
 	switch list[0].kind {
 	case insertPair:
-		return tx.insertPairs(list)
+		tx.failed = tx.insertPairs(list)
 	case replacePair:
-		return tx.replacePairs(list)
-	default:
-		return tx.dropPairs(list)
+		tx.failed = tx.replacePairs(list)
+	case dropPair:
+		tx.failed = tx.dropPairs(list)
 	}
+	return tx.failed
 }
 
 func (tx *Tx) insertPairs(list []change) error {

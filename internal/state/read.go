@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -229,16 +230,13 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	var pairs []mail.Pair
-	const portion = 500
 	for part := range slices.Chunk(keys, portion) {
 		args := []any{string(box)}
-		list := make([]byte, 0, 2*len(part))
 		for _, k := range part {
 			args = append(args, []byte(k))
-			list = append(list, ',', '?')
 		}
 		c := keyColumn(side)
-		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND "+c+" IN ("+string(list[1:])+") ORDER BY "+c, args...) {
+		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND "+c+" IN ("+marks(len(part))+") ORDER BY "+c, args...) {
 			if err != nil {
 				return nil, err
 			}
@@ -247,6 +245,30 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 	}
 	return pairs, nil
 }
+
+// PairsByID returns those of the pairs of a mailbox that have these ids, in the order of ids.
+func (db *DB) PairsByID(ctx context.Context, box mail.Box, ids []int64) ([]mail.Pair, error) {
+	var pairs []mail.Pair
+	for part := range slices.Chunk(slices.Sorted(slices.Values(ids)), portion) {
+		args := []any{string(box)}
+		for _, id := range part {
+			args = append(args, id)
+		}
+		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND id IN ("+marks(len(part))+") ORDER BY id", args...) {
+			if err != nil {
+				return nil, err
+			}
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, nil
+}
+
+// portion is how many pairs a query asks for by name at most.
+const portion = 500
+
+// marks are the places of n arguments.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {

@@ -442,6 +442,28 @@ func TestLock(t *testing.T) {
 	_ = l.Release()
 }
 
+// TestPassedOver: a key that is taken ends the transaction, also when the caller passes the error over or it comes with a later call.
+func TestPassedOver(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	fill(t, db, 3)
+	err := db.Update(context.Background(), true, func(tx *Tx) error {
+		p, q := pairOf(1), pairOf(8)
+		p.ID = 2
+		_ = tx.PutPair(&p) // which pair 1 has
+		return tx.PutPair(&q)
+	})
+	if err == nil {
+		t.Fatal("two pairs with one key")
+	}
+	if n, err := db.Count(context.Background(), "INBOX", mail.Local); n != 3 || err != nil {
+		t.Fatal(n, err)
+	}
+	if err := db.Check(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestUndo: an error of fn leaves nothing behind, and the next Update works.
 func TestUndo(t *testing.T) {
 	t.Parallel()
@@ -524,9 +546,10 @@ func TestSums(t *testing.T) {
 					p.Lacks[1] = mail.Flags{Keywords: rapid.SampledFrom([]string{"", "Work"}).Draw(rt, "lacks")}
 					switch what := rapid.IntRange(0, 9).Draw(rt, "what"); {
 					case what < 5 || len(ids) == 0:
-						if tx.PutPair(&p) == nil {
-							ids = append(ids, p.ID)
+						if err := tx.PutPair(&p); err != nil {
+							return err
 						}
+						ids = append(ids, p.ID)
 					case what < 7:
 						p.ID = rapid.SampledFrom(ids).Draw(rt, "id")
 						if err := tx.PutPair(&p); err != nil {

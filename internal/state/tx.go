@@ -19,6 +19,7 @@ type Tx struct {
 	nextID  int64              // of a new pair; 0: not asked for yet
 	pending []change           // see flushPairs
 	waiting map[int64]bool     // ids in pending
+	failed  error              // of writing what was kept; nothing of the transaction stays
 	intents intents
 	buf     []byte
 }
@@ -140,7 +141,7 @@ func (tx *Tx) RenameBox(from, to mail.Box) error {
 // VoidKeys takes the keys of one side of a mailbox away, because its epoch changed: pairs become half pairs that are
 // searched for by content; those that had no other key are forgotten.
 func (tx *Tx) VoidKeys(box mail.Box, side mail.Side) error {
-	const portion = 1000
+
 	last := int64(0)
 	for {
 		if err := tx.flushPairs(); err != nil {

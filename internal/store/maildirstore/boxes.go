@@ -90,8 +90,8 @@ func (s *Store) DeleteBox(ctx context.Context, name mail.Box) error {
 	}
 	b, err := s.box(ctx, name)
 	if err == nil {
-		var files []file
-		if files, err = s.names(ctx, b, 0); err == nil && len(files) > 0 {
+		var files *listing
+		if files, err = s.names(ctx, b); err == nil && files.len() > 0 {
 			err = store.ErrNotEmpty
 		}
 	}

@@ -208,8 +208,8 @@ func TestSeenInNewAndCur(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := s.names(t.Context(), b, 0)
-	if err != nil || len(files) != 1 || files[0].key != "1.x" || !files[0].cur {
+	files, err := s.names(t.Context(), b)
+	if err != nil || files.len() != 1 || files.key(0) != "1.x" || !files.file(0).cur {
 		t.Errorf("%+v, %v", files, err)
 	}
 }

@@ -3,7 +3,6 @@ package maildirstore
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	"mailtwin/internal/mail"
@@ -120,49 +119,12 @@ func indexWord(words []string, w string) int {
 	return slices.IndexFunc(words, func(have string) bool { return strings.EqualFold(have, w) })
 }
 
-// assignKeys gives every file its key, sorts them and returns them. Where several files have one unique name, the key of each is that
-// name and its inode's number: that tells them apart whatever flags they get and whichever of them goes, so that none takes the
-// place of another. inode says false for a file that is gone since; it is left out: a mail reader renamed it, and both of its names
-// were seen. Several names of one and the same file are one message: a mail reader, or a run of ours, that renames by a link and an
-// unlink stopped, or is, between the two.
-func assignKeys(files []file, sep byte, inode func(*file) (uint64, bool)) []file {
-	for i := range files {
-		unique, _ := split(files[i].name, sep)
-		files[i].key = mail.Key(unique)
-	}
-	byKey := func(a, b file) int { return strings.Compare(string(a.key), string(b.key)) }
-	slices.SortFunc(files, byKey)
-	kept, again := 0, false
-	for i := 0; i < len(files); {
-		j := i + 1
-		for j < len(files) && files[j].key == files[i].key {
-			j++
-		}
-		twins := files[i:j]
-		if len(twins) > 1 {
-			again = true
-			twins = tellApart(twins, inode)
-		}
-		kept += copy(files[kept:], twins)
-		i = j
-	}
-	clear(files[kept:])
-	files = files[:kept]
-	if again {
-		slices.SortFunc(files, byKey)
-	}
-	return files
-}
-
-// tellApart gives files of one unique name their keys and returns those that are messages. Of the names of one file that in cur
-// comes first, and of those the one with most flags.
-func tellApart(twins []file, inode func(*file) (uint64, bool)) []file {
+// oneName takes, of files with one unique name, one for each inode.
+func oneName(twins []file, inode func(*file) (uint64, bool)) (kept []file, inodes []uint64) {
 	slices.SortFunc(twins, func(a, b file) int {
 		return cmp.Or(strings.Compare(a.sub(), b.sub()), cmp.Compare(len(b.name), len(a.name)), strings.Compare(a.name, b.name))
 	})
 	at := map[uint64]int{}
-	inodes := make([]uint64, 0, len(twins))
-	kept := twins[:0]
 	for _, f := range twins {
 		ino, ok := inode(&f)
 		if !ok {
@@ -175,10 +137,5 @@ func tellApart(twins []file, inode func(*file) (uint64, bool)) []file {
 		at[ino] = len(kept)
 		kept, inodes = append(kept, f), append(inodes, ino)
 	}
-	if len(kept) > 1 {
-		for i := range kept {
-			kept[i].key += mail.Key("/" + strconv.FormatUint(inodes[i], 36))
-		}
-	}
-	return kept
+	return kept, inodes
 }

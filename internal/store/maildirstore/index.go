@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"mailtwin/internal/mail"
@@ -16,11 +14,11 @@ import (
 const maxIndexed = 300_000
 
 // keep remembers the names of a mailbox for the effects that follow.
-func (s *Store) keep(b *box, files []file) {
+func (s *Store) keep(b *box, files *listing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	b.forget()
-	total := len(files)
+	total := files.len()
 	for _, other := range s.boxes {
 		total += other.indexed()
 	}
@@ -37,7 +35,10 @@ func (s *Store) keep(b *box, files []file) {
 func (b *box) indexed() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return len(b.index)
+	if b.index == nil {
+		return 0
+	}
+	return b.index.len()
 }
 
 // forget drops the index, so that the folders are read again.
@@ -63,14 +64,14 @@ func (s *Store) finder(b *box) *finder { return &finder{s: s, b: b} }
 func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 	for {
 		f.b.mu.Lock()
-		index := f.b.index
-		i, ok := slices.BinarySearchFunc(index, key, func(x file, k mail.Key) int { return strings.Compare(string(x.key), string(k)) })
 		var found file
-		if ok {
-			found = index[i]
+		if f.b.index != nil {
+			if i, ok := f.b.index.find(key); ok {
+				found = f.b.index.file(i)
+			}
 		}
 		f.b.mu.Unlock()
-		if ok && found.name != "" {
+		if found.name != "" {
 			return found, true, nil
 		}
 		if f.fresh {
@@ -159,8 +160,11 @@ func (f *finder) path(at file) string { return filepath.Join(f.b.dir, at.sub(), 
 func (f *finder) note(key mail.Key, name string, cur bool) {
 	f.b.mu.Lock()
 	defer f.b.mu.Unlock()
-	i, ok := slices.BinarySearchFunc(f.b.index, key, func(x file, k mail.Key) int { return strings.Compare(string(x.key), string(k)) })
-	if ok {
-		f.b.index[i].name, f.b.index[i].cur = name, cur
+	if f.b.index == nil {
+		return
+	}
+	if i, ok := f.b.index.find(key); ok {
+		f.b.index = f.b.index.writable()
+		f.b.index.rename(i, name, cur)
 	}
 }

@@ -58,7 +58,8 @@ type mover struct {
 type target struct {
 	b     *box
 	words []string
-	taken map[mail.Key]bool // unique names that it has
+	files *listing
+	taken map[string]bool // unique names that it got since
 }
 
 func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
@@ -69,17 +70,12 @@ func (m *mover) target(ctx context.Context, name mail.Box) (*target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %q: %w", name, err)
 	}
-	t := &target{b: b, taken: map[mail.Key]bool{}}
+	t := &target{b: b, taken: map[string]bool{}}
 	if t.words, err = m.s.keywords(b.dir); err != nil {
 		return nil, err
 	}
-	files, err := m.s.names(ctx, b, 0)
-	if err != nil {
+	if t.files, err = m.s.names(ctx, b); err != nil {
 		return nil, err
-	}
-	for i := range files {
-		unique, _ := split(files[i].name, m.s.c.InfoSep)
-		t.taken[mail.Key(unique)] = true
 	}
 	for _, sub := range []string{"tmp", "new"} {
 		if err := m.s.makeFolder(filepath.Join(b.dir, sub)); err != nil {
@@ -105,7 +101,7 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 			return err
 		}
 		d.Lacks = lacks(flags, t.words)
-		if m.keep || t.taken[mail.Key(unique)] {
+		if m.keep || t.taken[unique] || t.files.hasUnique(unique) {
 			unique = string(in.Token)
 		}
 		info := ""
@@ -132,7 +128,7 @@ func (m *mover) move(ctx context.Context, in *mail.Intent) (d mail.Done, err err
 			return err
 		}
 		d.Key = mail.Key(unique)
-		t.taken[d.Key] = true
+		t.taken[unique] = true
 		return nil
 	})
 	if !ok {

@@ -86,10 +86,14 @@ func FuzzFileName(f *testing.F) {
 		if !flagsOf(again, words).Equal(flags) {
 			t.Fatalf("%q has flags %v, written again as %q", name, flags, again)
 		}
-		files := []file{{name: name, cur: true}, {name: name}, {name: unique, cur: true}}
-		files = assignKeys(files, ':', func(f *file) (uint64, bool) { return uint64(len(f.name)), f.name != "gone" })
+		files := &listing{}
+		files.add(name, true, ':')
+		files.add(name, false, ':')
+		files.add(unique, true, ':')
+		files.assignKeys(func(f *file) (uint64, bool) { return uint64(len(f.name)), f.name != "gone" })
 		seen := map[mail.Key]bool{}
-		for _, f := range files {
+		for i := range files.len() {
+			f := files.file(i)
 			if seen[f.key] {
 				t.Fatalf("%q: two files have the key %q", name, f.key)
 			}

@@ -121,7 +121,7 @@ func (s *Store) settleMoved(ctx context.Context, intents []mail.Intent, open map
 
 // settleIn looks for open tokens among the names of one mailbox.
 func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, open map[string]int, done []mail.Done, taken func(mail.Ref) bool) error {
-	files, err := s.names(ctx, b, 0)
+	files, err := s.names(ctx, b)
 	if err != nil {
 		return err
 	}
@@ -130,12 +130,15 @@ func (s *Store) settleIn(ctx context.Context, b *box, intents []mail.Intent, ope
 		return err
 	}
 	var changed folders
-	for i := range files {
-		f := &files[i]
-		unique, _ := split(f.name, s.c.InfoSep)
-		token, _, _ := strings.Cut(unique, ",") // others may have added parts of theirs to our size
+	for i := range files.len() {
+		unique := files.unique(i)
+		token, _, _ := strings.Cut(unique, ",") // others may have added parts of theirs
 		at, ok := open[token]
-		if !ok || taken != nil && taken(mail.Ref{Box: b.name, Key: f.key}) {
+		if !ok {
+			continue
+		}
+		f := files.file(i)
+		if taken != nil && taken(mail.Ref{Box: b.name, Key: f.key}) {
 			continue
 		}
 		delete(open, token)

@@ -36,18 +36,19 @@ func (s *Store) Stamps(ctx context.Context, name mail.Box, fn func(mail.Key, uin
 		return s.trouble(fmt.Sprintf("stamp messages of %q", name), err)
 	}
 	files := got.files
-	for i := range files {
+	for i := range files.len() {
 		if i%1024 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		st, err := s.fs.Stat(filepath.Join(b.dir, files[i].sub(), files[i].name), false)
+		f := files.file(i)
+		st, err := s.fs.Stat(filepath.Join(b.dir, f.sub(), f.name), false)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // renamed meanwhile: the next look finds it
 		}
 		if err != nil {
 			return s.trouble(fmt.Sprintf("stamp messages of %q", name), err)
 		}
-		if err := fn(files[i].key, stampOf(st), st.Mtime/int64(time.Second)); err != nil {
+		if err := fn(f.key, stampOf(st), st.Mtime/int64(time.Second)); err != nil {
 			return err
 		}
 	}

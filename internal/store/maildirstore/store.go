@@ -45,7 +45,7 @@ type box struct {
 	mu   sync.Mutex
 	// index has the files as last seen, sorted by key; nil: not read. It may be out of date: whoever does not find a file where
 	// it says reads it again.
-	index []file
+	index *listing
 	swept bool // tmp was looked through
 }
 

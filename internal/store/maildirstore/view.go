@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -69,7 +68,7 @@ func (s *Store) old(st stamps) bool {
 
 // scanned is what a scan saw of a mailbox.
 type scanned struct {
-	files  []file   // sorted by key
+	files  *listing
 	words  []string // keywords by letter
 	proven mail.Mark
 }
@@ -85,7 +84,7 @@ func (s *Store) scan(ctx context.Context, b *box) (got scanned, err error) {
 		if got.words, err = s.keywords(b.dir); err != nil {
 			return got, err
 		}
-		if got.files, err = s.names(ctx, b, len(got.files)); err != nil {
+		if got.files, err = s.names(ctx, b); err != nil {
 			return got, err
 		}
 		after, err := s.stamps(b)
@@ -102,15 +101,15 @@ func (s *Store) scan(ctx context.Context, b *box) (got scanned, err error) {
 }
 
 // names reads new before cur: a mail reader takes messages from one to the other meanwhile, never back.
-func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error) {
-	files := make([]file, 0, expected)
+func (s *Store) names(ctx context.Context, b *box) (*listing, error) {
+	files := &listing{}
 	for _, sub := range []string{"new", "cur"} {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		err := s.fs.Each(filepath.Join(b.dir, sub), func(name string, typ fs.FileMode) error {
 			if name[0] != '.' && typ.IsRegular() {
-				files = append(files, file{name: name, cur: sub == "cur"})
+				files.add(name, sub == "cur", s.c.InfoSep)
 			}
 			return nil
 		})
@@ -119,7 +118,7 @@ func (s *Store) names(ctx context.Context, b *box, expected int) ([]file, error)
 		}
 	}
 	var failed error
-	files = assignKeys(files, s.c.InfoSep, func(f *file) (uint64, bool) {
+	files.assignKeys(func(f *file) (uint64, bool) {
 		st, err := s.fs.Stat(filepath.Join(b.dir, f.sub(), f.name), false)
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			failed = err
@@ -140,29 +139,31 @@ func (s *Store) View(ctx context.Context, name mail.Box, _ mail.Mark) (mail.View
 		return nil, s.trouble(fmt.Sprintf("view mailbox %q", name), err)
 	}
 	files, words := got.files, got.words
-	s.keep(b, slices.Clone(files)) // effects change the index; the view must not
+	files.shared = true // effects change the index; the view must not
+	s.keep(b, files)
 	s.mu.Lock()
 	epoch := s.root
 	s.mu.Unlock()
 	head := mail.Head{
-		Box: name, Epoch: epoch, Total: len(files),
+		Box: name, Epoch: epoch, Total: files.len(),
 		Storable: mail.Storable{Flags: mail.Flags{System: mail.AllSystem, Keywords: mail.Keywords(append([]string{forwarded}, words...)...)}, New: freeLetters(words) > 0},
 		End:      func() (mail.Mark, error) { return got.proven, nil },
 	}
 	all := func(yield func(mail.Entry, error) bool) {
-		last, flags := "", mail.Flags{}
-		for i := range files {
+		meanings := map[string]mail.Flags{}
+		for i := range files.len() {
 			if i%1024 == 0 && ctx.Err() != nil {
 				yield(mail.Entry{}, ctx.Err())
 				return
 			}
-			f := &files[i]
-			var e mail.Entry
-			e.Key = f.key
-			if _, letters := split(f.name, s.c.InfoSep); letters != last {
-				last, flags = letters, flagsOf(letters, words)
+			info := files.infoOf(i)
+			flags, ok := meanings[info]
+			if !ok {
+				_, letters := split("x"+info, s.c.InfoSep)
+				flags = flagsOf(letters, words)
+				meanings[strings.Clone(info)] = flags
 			}
-			e.Flags = flags
+			e := mail.Entry{Key: files.key(i), Flags: flags}
 			if !yield(e, nil) {
 				return
 			}
