@@ -3,32 +3,30 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
+	"iter"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
 	"mailtwin/internal/state"
-	"mailtwin/internal/store"
 )
 
 // copyTo copies all messages of a mailbox that one side lacks, batch by batch: intents, effect, commit. The commit of a batch and the
-// intents of the next share a transaction.
+// intents of a later one share a transaction.
 func (r *run) copyTo(ctx context.Context, b *boxRun, to mail.Side) error {
-	ops := &b.plan.Ops
-	c := &copier{run: r, box: b, to: to, total: ops.Copies(to)}
-	for _, list := range chunks(ops.Copy[to], batchSize) {
-		if err := c.batch(ctx, list); err != nil {
-			return errors.Join(err, c.flush(ctx))
-		}
+	total := b.plan.Ops.Copies(to)
+	if total == 0 {
+		return nil
 	}
-	packed := &ops.Arrivals[to]
-	for first := 0; first < packed.Len(); first += batchSize {
-		if err := c.batch(ctx, packed.Copies(first, min(first+batchSize, packed.Len()))); err != nil {
-			return errors.Join(err, c.flush(ctx))
-		}
+	c := &copier{run: r, box: b, to: to, total: total}
+	copyAll := c.inOrder
+	if r.greet[to].Caps.Named && r.o.crash == nil { // who chooses the names has put them in order already
+		copyAll = c.together
 	}
-	return c.flush(ctx)
+	err := copyAll(ctx)
+	return errors.Join(err, c.flush(ctx))
 }
 
 // copier copies the messages of one mailbox to one side.
@@ -37,94 +35,91 @@ type copier struct {
 	box   *boxRun
 	to    mail.Side
 	total int
+
+	mu    sync.Mutex // guards what follows
 	done  int
 	bytes int64
 	after []func(*state.Tx) error // what is to be committed, with the next intents or at the end
 }
 
-// handed is what was seen of a message on its way.
-type handed struct {
-	ok    bool
-	flags mail.Flags
-	ident mail.Ident
-	stamp uint64
+// batches yields what is to be copied in portions.
+func (c *copier) batches(yield func([]plan.Copy) bool) {
+	ops := &c.box.plan.Ops
+	for _, list := range chunks(ops.Copy[c.to], batchSize) {
+		if !yield(list) {
+			return
+		}
+	}
+	packed := &ops.Arrivals[c.to]
+	for first := 0; first < packed.Len(); first += batchSize {
+		if !yield(packed.Copies(first, min(first+batchSize, packed.Len()))) {
+			return
+		}
+	}
 }
 
-func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
-	intents, err := c.prepare(ctx, ops)
-	if err != nil {
-		return err
-	}
-	passed := make([]handed, len(ops))
-	done, err := c.run.stores[c.to].Put(ctx, c.box.name, intents, c.bodies(ops, passed))
-	if err != nil {
-		return fmt.Errorf("copy messages to the %s side: %w", c.to, err)
-	}
-	if err := c.settle(ctx, intents, done, passed); err != nil {
-		return err
-	}
-	if err := c.secure(ctx, ops, done); err != nil {
-		return err
-	}
-	c.after = append(c.after, func(tx *state.Tx) error { return c.commit(tx, ops, intents, done, passed) })
-	c.tell(ops, done, passed)
-	return nil
-}
+// atOnce is how many batches of one mailbox are under way together: while one is made durable and remembered, the other is sent.
+const atOnce = 2
 
-// prepare writes the intents, together with what the batch before has to commit.
-func (c *copier) prepare(ctx context.Context, ops []plan.Copy) ([]mail.Intent, error) {
-	if err := c.identify(ctx, ops); err != nil {
-		return nil, err
-	}
-	entries := make([]mail.Entry, len(ops))
-	for i, op := range ops {
-		entries[i] = op.From.Entry
-	}
-	tokens, err := c.run.stores[c.to].Prepare(ctx, c.box.name, entries)
-	if err != nil {
-		return nil, fmt.Errorf("prepare copies to the %s side: %w", c.to, err)
-	}
-	intents := make([]mail.Intent, len(ops))
-	for i, op := range ops {
-		intents[i] = mail.Intent{
-			Side: c.to, Kind: mail.IntentPut, From: mail.Ref{Box: c.box.name, Key: op.From.Entry.Key},
-			Box: c.box.name, Entry: op.From.Entry, Token: tokens[i],
+// together copies several batches at a time.
+func (c *copier) together(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for list := range c.batches {
+		if ctx.Err() != nil {
+			break
 		}
-		if op.From.Half != nil {
-			intents[i].Pair = op.From.Half.ID
-		}
-	}
-	after := c.after
-	err = c.run.update(ctx, true, func(tx *state.Tx) error {
-		if err := runAll(tx, after); err != nil {
-			return err
-		}
-		for i := range intents {
-			if err := tx.AddIntent(&intents[i]); err != nil {
+		g.Go(func() error {
+			if err := c.identify(ctx, list); err != nil {
 				return err
 			}
-		}
-		return nil
-	})
-	if err == nil {
-		c.after = nil
+			return c.batch(ctx, list)
+		})
 	}
-	return intents, err
+	return g.Wait()
 }
 
-// identify asks the source what the messages are, if the other side could not find them again without: the intents must say
-// so, since the source may be gone when they are settled.
-func (c *copier) identify(ctx context.Context, ops []plan.Copy) error {
-	r := c.run
-	if r.greet[c.to].Caps.Named {
-		return nil
+// inOrder copies one batch after the other, so that messages get their keys in the order that they had. While one is sent, the next
+// is read through, if its identity is needed.
+func (c *copier) inOrder(ctx context.Context) error {
+	next, stop := iter.Pull(c.batches)
+	defer stop()
+	list, more := next()
+	err := c.identify(ctx, list)
+	for more && err == nil {
+		following, others := next()
+		ready := c.ahead(ctx, following)
+		err = c.batch(ctx, list)
+		err = errors.Join(err, ready())
+		list, more = following, others
 	}
-	from := c.to.Other()
-	list := make([]*plan.Arrival, len(ops))
-	for i, op := range ops {
-		list[i] = op.From
+	return err
+}
+
+// ahead identifies messages while something else goes on; the function that it returns waits for that. In tests that count the steps
+// it does so afterwards.
+func (c *copier) ahead(ctx context.Context, list []plan.Copy) (wait func() error) {
+	if c.run.o.crash != nil || len(list) == 0 {
+		return func() error { return c.identify(ctx, list) }
 	}
-	return r.identify(ctx, c.box.name, from, unidentified(list), r.greet[from].Caps.Named) // where names name, reading is cheap
+	ended := make(chan error, 1)
+	go func() { ended <- c.identify(ctx, list) }()
+	return func() error { return <-ended }
+}
+
+// take returns what is to be committed, and forgets it; add remembers it.
+func (c *copier) take() []func(*state.Tx) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	after := c.after
+	c.after = nil
+	return after
+}
+
+func (c *copier) add(after ...func(*state.Tx) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.after = append(c.after, after...)
 }
 
 func runAll(tx *state.Tx, list []func(*state.Tx) error) error {
@@ -138,215 +133,9 @@ func runAll(tx *state.Tx, list []func(*state.Tx) error) error {
 
 // flush commits what the last batch left.
 func (c *copier) flush(ctx context.Context) error {
-	if len(c.after) == 0 {
+	after := c.take()
+	if len(after) == 0 {
 		return nil
 	}
-	after := c.after
-	c.after = nil
 	return c.run.update(ctx, true, func(tx *state.Tx) error { return runAll(tx, after) })
-}
-
-// bodies reads the messages from the source and digests them as they pass.
-func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
-	keys := make([]mail.Key, len(ops))
-	index := make(map[mail.Key]int, len(ops))
-	for i, op := range ops {
-		keys[i] = op.From.Entry.Key
-		index[keys[i]] = i
-	}
-	digester := mail.NewDigester()
-	return func(ctx context.Context, each func(int, mail.Entry, mail.Body) error) error {
-		return c.run.stores[c.to.Other()].Fetch(ctx, c.box.name, keys, func(e mail.Entry, body mail.Body) error {
-			i, ok := index[e.Key]
-			if !ok {
-				return nil
-			}
-			digester.Reset()
-			if err := each(i, e, mail.Body{Size: body.Size, Reader: tee{body.Reader, digester}}); err != nil {
-				return err
-			}
-			id := digester.Ident()
-			id.Date = e.Ident.Date
-			passed[i] = handed{ok: true, flags: e.Flags, ident: id, stamp: e.Stamp}
-			c.bytes += body.Size
-			c.run.progress(c.box, PhaseCopy, c.to, "copy", c.done+i+1, c.total, c.bytes)
-			return nil
-		})
-	}
-}
-
-// tee digests what is read.
-type tee struct {
-	from     io.Reader
-	digester *mail.Digester
-}
-
-func (t tee) Read(p []byte) (int, error) {
-	n, err := t.from.Read(p)
-	_, _ = t.digester.Write(p[:n])
-	return n, err
-}
-
-// settle asks for the keys that the store could not tell at once.
-func (c *copier) settle(ctx context.Context, intents []mail.Intent, done []mail.Done, passed []handed) error {
-	var open []mail.Intent
-	var at []int
-	for i := range done {
-		if passed[i].ok && done[i].Key == "" && done[i].Err == nil {
-			in := intents[i]
-			in.Entry.Ident, in.Entry.Flags = passed[i].ident, passed[i].flags
-			open, at = append(open, in), append(at, i)
-		}
-	}
-	if len(open) == 0 {
-		return nil
-	}
-	own := map[mail.Key]bool{}
-	for _, d := range done {
-		own[d.Key] = true
-	}
-	taken := c.run.taken(ctx, c.to)
-	found, err := c.run.stores[c.to].Settle(ctx, open, func(ref mail.Ref) bool { return own[ref.Key] || taken(ref) })
-	if err != nil {
-		return fmt.Errorf("find copies on the %s side: %w", c.to, err)
-	}
-	for i, d := range found {
-		done[at[i]] = d
-	}
-	return nil
-}
-
-// taken says whether a message of a side belongs to a known pair.
-func (r *run) taken(ctx context.Context, side mail.Side) func(mail.Ref) bool {
-	return func(ref mail.Ref) bool {
-		has, err := r.db.Has(ctx, side, ref)
-		return has || err != nil
-	}
-}
-
-// secure makes the sources durable before pairs rest on them.
-func (c *copier) secure(ctx context.Context, ops []plan.Copy, done []mail.Done) error {
-	var keys [2][]mail.Key
-	from := c.to.Other()
-	for i, d := range done {
-		if d.Key != "" {
-			keys[from] = append(keys[from], ops[i].From.Entry.Key)
-		}
-	}
-	if len(keys[from]) == 0 {
-		return nil
-	}
-	s, ok := c.run.stores[from].(store.Securer)
-	if !ok {
-		return nil
-	}
-	return s.Secure(ctx, c.box.name, keys[from])
-}
-
-// commit writes the pairs of a batch and closes its intents. An intent whose outcome is unknown stays open: the next run
-// settles it.
-func (c *copier) commit(tx *state.Tx, ops []plan.Copy, intents []mail.Intent, done []mail.Done, passed []handed) error {
-	for i, d := range done {
-		var err error
-		switch {
-		case d.Key != "":
-			p := c.pair(ops[i], passed[i])
-			p.Keys[c.to], p.Lacks[c.to] = d.Key, d.Lacks
-			if c.to == mail.Local {
-				p.Stamp = d.Stamp
-			}
-			p.Left, p.Verified = mail.LeftNone, true
-			if err = replace(tx, ops[i].From.Old, c.to.Other()); err == nil {
-				err = tx.PutPair(&p)
-			}
-		case errors.Is(d.Err, store.ErrRefused) && ops[i].From.Old != nil:
-			c.box.open = true // the old version stays, and the new one is looked at again
-		case errors.Is(d.Err, store.ErrRefused):
-			p := c.pair(ops[i], passed[i])
-			p.Left = mail.LeftRefused
-			err = tx.PutPair(&p)
-		case passed[i].ok && d.Err == nil:
-			continue
-		}
-		if err == nil {
-			err = tx.DropIntent(intents[i].ID)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// replace leaves of a pair only the copy with the old version, which is to be removed; nil: nothing was replaced.
-func replace(tx *state.Tx, old *mail.Pair, side mail.Side) error {
-	if old == nil {
-		return nil
-	}
-	old.Keys[side], old.Lacks[side], old.Left = "", mail.Flags{}, mail.LeftReplaced
-	if old.Keys[side.Other()] == "" {
-		return tx.DropPair(old.ID)
-	}
-	return tx.PutPair(old)
-}
-
-// pair is the pair or half pair of a message that passed.
-func (c *copier) pair(op plan.Copy, h handed) mail.Pair {
-	p := mail.Pair{Box: c.box.name}
-	if op.From.Half != nil {
-		p = *op.From.Half
-	}
-	p.Keys[c.to.Other()] = op.From.Entry.Key
-	p.Stamp = 0
-	if c.to == mail.Remote {
-		p.Stamp = h.stamp
-	}
-	p.Flags, p.Ident = op.From.Entry.Flags, op.From.Entry.Ident
-	if h.ok {
-		p.Flags, p.Ident = h.flags, h.ident.Merge(op.From.Entry.Ident)
-	}
-	return p
-}
-
-// lostText says what became of messages that were sent or asked for in vain, by the side that they did not reach.
-var lostText = [2]string{
-	mail.Local:  "did not come from the remote side, or are gone there",
-	mail.Remote: "were sent to the remote side, and are not to be found there",
-}
-
-// tell counts and reports the outcome of a batch.
-func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed) {
-	copied, lost := 0, 0
-	for i, d := range done {
-		switch {
-		case d.Key != "":
-			copied++
-		case errors.Is(d.Err, store.ErrRefused):
-			c.run.note(c.box.name, "the %s side refused a message: %v", c.to, d.Err)
-			c.run.report(state.Report{Box: c.box.name, Kind: "refused", Count: 1, Text: d.Err.Error(), Hint: mail.HintOf(d.Err)})
-		default:
-			c.box.open = true
-			if d.Err != nil {
-				_ = c.run.fail(c.box, d.Err)
-			} else if passed[i].ok || c.to == mail.Local { // what is gone from here was taken away by the user
-				lost++
-			}
-		}
-	}
-	if lost > 0 {
-		c.run.report(state.Report{
-			Box: c.box.name, Kind: "not copied", Count: lost, Text: fmt.Sprintf("%d messages %s", lost, lostText[c.to]),
-			Hint: "the next sync looks again",
-		})
-		c.run.count(func(s *Summary) { s.Left += lost })
-	}
-	c.done += len(ops)
-	c.run.count(func(s *Summary) {
-		if c.to == mail.Local {
-			s.CopiedToLocal += copied
-		} else {
-			s.CopiedToRemote += copied
-		}
-	})
-	c.run.progress(c.box, PhaseCopy, c.to, "copy", c.done, c.total, c.bytes)
 }

@@ -36,7 +36,8 @@ type Options struct {
 	Now          func() time.Time       // nil: time.Now
 	NewID        func() string          // nil: random; ids of new markers
 
-	crash func() error // tests: called before and after each commit; an error stops the run there
+	packFrom int          // tests: how much news of pairs a mailbox keeps as it is, see plan.Box; 0: 8192, negative: none
+	crash    func() error // tests: called before and after each commit; an error stops the run there
 }
 
 // Summary is what a sync did, or in a dry run would do. The JSON form is documented and stable.

@@ -123,7 +123,7 @@ func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list [
 	}
 	for _, a := range byKey {
 		a.Vanished()
-		r.boxes[box].open = true
+		r.leaveOpen(r.boxes[box])
 	}
 	return nil
 }

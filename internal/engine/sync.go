@@ -75,6 +75,9 @@ func newRun(o Options) *run {
 	if o.Workers <= 0 {
 		o.Workers = 4
 	}
+	if o.packFrom == 0 {
+		o.packFrom = 8192
+	}
 	if o.Select == nil {
 		o.Select = func(mail.Box, string) bool { return true }
 	}
@@ -183,6 +186,13 @@ func (r *run) fail(b *boxRun, err error) error {
 		r.report(state.Report{Box: b.name, Kind: "error", Count: 1, Text: err.Error(), Hint: mail.HintOf(err)})
 	}
 	return nil
+}
+
+// leaveOpen keeps the marks of a mailbox where they are: something seen in it was not done.
+func (r *run) leaveOpen(b *boxRun) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b.open = true
 }
 
 func isGone(err error) bool { return errors.Is(err, store.ErrGone) }

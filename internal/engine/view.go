@@ -121,6 +121,7 @@ func (r *run) sortOut() error {
 		}
 		b.plan.Missing = b.missing
 		b.plan.Packs = b.missing == [2]bool{} && r.suspect == "" && r.o.Expunge == plan.ExpungeNone && !r.o.DryRun
+		b.plan.PackFrom = r.o.packFrom
 		if b.err == nil && r.unchanged(b) {
 			continue
 		}

@@ -50,6 +50,9 @@ func (w *world) newState() {
 func (w *world) options() Options {
 	o := w.o
 	o.Account, o.State, o.Workers = "test", w.db, 1
+	if o.packFrom == 0 { // one sync after the other: all that can be is packed, little of it, nothing
+		o.packFrom = []int{-1, 1, 0}[w.now.Unix()/60%3]
+	}
 	for side, s := range w.stores {
 		o.Stores[side] = s
 		if w.wrap != nil {

@@ -54,8 +54,11 @@ type Box struct {
 	// Packs says that plain news may be kept in few bytes, see Arrivals. Not where more than flags and keys decides: in a mailbox that is
 	// missing on a side, when \Deleted means something, when the base is of another age.
 	Packs bool
+	// PackFrom is how much news of pairs is kept as it is all the same: to read few pairs again is not worth it.
+	PackFrom int
 
 	hasMoveTo      bool // a message was moved here
+	packing        bool // see PackFrom
 	packed         []packedNews
 	packedArrivals [2]Arrivals
 	table          flagTable

@@ -24,25 +24,7 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 	if len(gone) == 0 {
 		return nil, nil
 	}
-	digests, idents, hints := map[mail.Hash][]*News{}, map[mail.Ident][]*News{}, map[mail.Ident]int{}
-	for _, n := range gone {
-		id := n.Pair.Ident
-		if !id.Digest.IsZero() {
-			digests[id.Digest] = append(digests[id.Digest], n)
-		}
-		if !id.MessageID.IsZero() && id.Date != 0 {
-			idents[evidence(id)] = append(idents[evidence(id)], n)
-		}
-		hints[nominee(id)]++
-	}
-	pick := func(list []*News) *News {
-		for _, n := range list {
-			if !n.moved {
-				return n
-			}
-		}
-		return nil
-	}
+	x := indexGone(gone)
 	for _, b := range boxes {
 		for _, a := range b.Arrived[side] {
 			if !a.Free() {
@@ -51,14 +33,14 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 			id, n := a.Entry.Ident, (*News)(nil)
 			switch {
 			case !id.Digest.IsZero():
-				n = pick(digests[id.Digest])
+				n = pick(x.digests[id.Digest])
 			case !id.MessageID.IsZero() && id.Date != 0:
-				n = pick(idents[evidence(id)])
+				n = pick(x.idents[evidenceOf(id)])
 			}
 			if n != nil {
 				n.moved, a.taken = true, true
 				moves = append(moves, Move{On: side.Other(), Pair: n.Pair, To: a, News: n})
-			} else if id.Digest.IsZero() && hints[nominee(id)] > 0 {
+			} else if id.Digest.IsZero() && x.nominates(id) {
 				doubt = append(doubt, a)
 			}
 		}
@@ -72,17 +54,74 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 	return moves, nil
 }
 
-// evidence is what together proves a move without a digest.
-func evidence(id mail.Ident) mail.Ident {
-	return mail.Ident{MessageID: id.MessageID, Size: id.Size, Date: id.Date}
+// goneIndex finds disappearances by identity. Each chain is in the order of ids.
+type goneIndex struct {
+	gone    []*News
+	digests map[mail.Hash][]*News
+	idents  map[evidence][]*News
+	hints   map[nominee]bool // made when it is needed first
 }
 
-// nominee is what makes a digest worth asking for: the same Message-ID, or none and the same size.
-func nominee(id mail.Ident) mail.Ident {
-	if !id.MessageID.IsZero() {
-		return mail.Ident{MessageID: id.MessageID}
+func indexGone(gone []*News) *goneIndex {
+	x := &goneIndex{gone: gone, digests: make(map[mail.Hash][]*News, len(gone)), idents: make(map[evidence][]*News, len(gone))}
+	space := make([]*News, 2*len(gone)) // nearly all chains have one link
+	chain := func(old []*News, n *News) []*News {
+		if old == nil {
+			old, space = space[0:0:1], space[1:]
+		}
+		return append(old, n)
 	}
-	return mail.Ident{Size: id.Size}
+	for _, n := range gone {
+		id := &n.Pair.Ident
+		if !id.Digest.IsZero() {
+			x.digests[id.Digest] = chain(x.digests[id.Digest], n)
+		}
+		if !id.MessageID.IsZero() && id.Date != 0 {
+			e := evidenceOf(*id)
+			x.idents[e] = chain(x.idents[e], n)
+		}
+	}
+	return x
+}
+
+// nominates reports whether a digest is worth asking for: something of the same Message-ID is gone, or of none and the same size.
+func (x *goneIndex) nominates(id mail.Ident) bool {
+	if x.hints == nil {
+		x.hints = make(map[nominee]bool, len(x.gone))
+		for _, n := range x.gone {
+			x.hints[nomineeOf(n.Pair.Ident)] = true
+		}
+	}
+	return x.hints[nomineeOf(id)]
+}
+
+func pick(list []*News) *News {
+	for _, n := range list {
+		if !n.moved {
+			return n
+		}
+	}
+	return nil
+}
+
+// evidence is what together proves a move without a digest.
+type evidence struct {
+	messageID  mail.Hash
+	size, date int64
+}
+
+func evidenceOf(id mail.Ident) evidence { return evidence{id.MessageID, id.Size, id.Date} }
+
+type nominee struct {
+	messageID mail.Hash
+	size      int64
+}
+
+func nomineeOf(id mail.Ident) nominee {
+	if !id.MessageID.IsZero() {
+		return nominee{messageID: id.MessageID}
+	}
+	return nominee{size: id.Size}
 }
 
 func gonePairs(side mail.Side, boxes []*Box) []*News {

@@ -108,8 +108,11 @@ func (b *Box) pack(side mail.Side, c Change) bool {
 		return l.add(c.Now)
 	}
 	p := c.Pair
-	if p.Keys[mail.Local] == "" || p.Keys[mail.Remote] == "" || p.Left != mail.LeftNone || p.Allowed {
+	if p.Keys[mail.Local] == "" || p.Keys[mail.Remote] == "" || p.Left != mail.LeftNone || p.Allowed || b.News[p.ID] != nil {
 		return false
+	}
+	if b.packing = b.packing || len(b.News) >= b.PackFrom; !b.packing {
+		return false // it stays so once it has begun: news of one pair is in one place
 	}
 	n := packedNews{p.ID, showsGone, side}
 	if !c.Gone {

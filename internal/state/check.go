@@ -38,7 +38,7 @@ func (db *DB) Check(ctx context.Context) error {
 }
 
 func (db *DB) checkPairs(ctx context.Context) error {
-	n, all := 0, 0
+	n, all, left, indexed := 0, 0, 0, 0
 	for p, err := range readPairs(ctx, db.readers, "true") {
 		if err != nil {
 			return err
@@ -46,11 +46,20 @@ func (db *DB) checkPairs(ctx context.Context) error {
 		if p.Keys == [2]mail.Key{} {
 			return damaged("pair %d has no key", p.ID)
 		}
+		if p.Left != mail.LeftNone {
+			left++
+		}
 		n++
 	}
 	err := each(ctx, db.readers, "SELECT count(*) FROM pair", nil, func(rows *sql.Rows) error { return scan(rows, &all) })
 	if err == nil && n != all {
 		err = damaged("%d pairs are of no mailbox", all-n)
+	}
+	if err == nil {
+		err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE remains != 0", nil, func(rows *sql.Rows) error { return scan(rows, &indexed) })
+	}
+	if err == nil && left != indexed {
+		err = damaged("%d pairs are not as they should be, and %d are said to be so", left, indexed)
 	}
 	return err
 }

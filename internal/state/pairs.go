@@ -174,8 +174,9 @@ func (tx *Tx) stored(list []change) (map[int64]*storedPair, error) {
 		args[i] = list[i].pair.ID
 	}
 	old := make(map[int64]*storedPair, len(list))
-	s := newPairScanner()
-	err := tx.ask("SELECT id, mailbox, local, remote, remains, data FROM pair WHERE id IN (VALUES ", 1, ")", args, func(rows *sql.Rows) error {
+	s := newPairScanner(0)
+	s.into = append(s.into, &s.row.mailbox)
+	err := tx.ask("SELECT id, local, remote, data, mailbox FROM pair WHERE id IN (VALUES ", 1, ")", args, func(rows *sql.Rows) error {
 		if err := s.scan(rows); err != nil {
 			return err
 		}

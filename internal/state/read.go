@@ -128,7 +128,7 @@ func (b *Box) sum() uint32 {
 	return crc32.Checksum(buf, crcTable)
 }
 
-const pairColumns = "SELECT pair.id, pair.mailbox, local, remote, remains, data, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
+const pairColumns = "SELECT pair.id, local, remote, data, pair.mailbox, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
 
 // pairScanner reads rows of pairs. Their bytes are good until the next one.
 type pairScanner struct {
@@ -137,9 +137,10 @@ type pairScanner struct {
 	into                []any
 }
 
-func newPairScanner(more ...any) *pairScanner {
-	s := &pairScanner{}
-	s.into = append([]any{&s.row.id, &s.row.mailbox, &s.local, &s.remote, &s.row.remains, &s.data}, more...)
+// newPairScanner returns one for the columns id, local, remote, data, and more. Each column costs time.
+func newPairScanner(mailbox int64, more ...any) *pairScanner {
+	s := &pairScanner{row: pairRow{mailbox: mailbox}}
+	s.into = append([]any{&s.row.id, &s.local, &s.remote, &s.data}, more...)
 	return s
 }
 
@@ -153,23 +154,24 @@ func (s *pairScanner) scan(rows *sql.Rows) error {
 func readPairs(ctx context.Context, q querier, where string, args ...any) iter.Seq2[mail.Pair, error] {
 	var name sql.RawBytes
 	var last mail.Box
-	return yieldPairs(ctx, q, pairColumns+where, args, func() mail.Box {
+	s := newPairScanner(0)
+	s.into = append(s.into, &s.row.mailbox, &name)
+	return s.yield(ctx, q, pairColumns+where, args, func() mail.Box {
 		if string(name) != string(last) {
 			last = mail.Box(name)
 		}
 		return last
-	}, &name)
+	})
 }
 
-// readBoxPairs is readPairs for one mailbox.
-func readBoxPairs(ctx context.Context, q querier, box mail.Box, where string, args ...any) iter.Seq2[mail.Pair, error] {
-	return yieldPairs(ctx, q, "SELECT id, mailbox, local, remote, remains, data FROM pair WHERE "+where, args, func() mail.Box { return box })
+// readBoxPairs is readPairs for one mailbox, of which id is the row: what it reads of others counts as damaged.
+func readBoxPairs(ctx context.Context, q querier, box mail.Box, id int64, where string, args ...any) iter.Seq2[mail.Pair, error] {
+	return newPairScanner(id).yield(ctx, q, "SELECT id, local, remote, data FROM pair WHERE "+where, args, func() mail.Box { return box })
 }
 
-func yieldPairs(ctx context.Context, q querier, query string, args []any, box func() mail.Box, more ...any) iter.Seq2[mail.Pair, error] {
+func (s *pairScanner) yield(ctx context.Context, q querier, query string, args []any, box func() mail.Box) iter.Seq2[mail.Pair, error] {
 	return func(yield func(mail.Pair, error) bool) {
 		stop := errors.New("stop")
-		s := newPairScanner(more...)
 		err := each(ctx, q, query, args, func(rows *sql.Rows) error {
 			if err := s.scan(rows); err != nil {
 				return err
@@ -210,7 +212,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 		c := keyColumn(side)
 		var sum mail.Sum
 		var last mail.Key
-		for p, err := range readBoxPairs(ctx, tx, box, "mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
+		for p, err := range readBoxPairs(ctx, tx, box, id, "mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
 			if err == nil && p.Keys[side] <= last {
 				err = damaged("the keys of mailbox %q are not in order", box)
 			}
@@ -229,32 +231,32 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 // PairsByKey returns those of the pairs that have one of these keys, in the order of keys.
 func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
-	var pairs []mail.Pair
-	for part := range slices.Chunk(keys, portion) {
-		args := []any{string(box)}
-		for _, k := range part {
-			args = append(args, []byte(k))
-		}
-		c := keyColumn(side)
-		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND "+c+" IN ("+marks(len(part))+") ORDER BY "+c, args...) {
-			if err != nil {
-				return nil, err
-			}
-			pairs = append(pairs, p)
-		}
-	}
-	return pairs, nil
+	c := keyColumn(side)
+	return db.named(ctx, box, c, len(keys), func(i int) any { return []byte(keys[i]) })
 }
 
-// PairsByID returns those of the pairs of a mailbox that have these ids, in the order of ids.
+// PairsByID returns those of the pairs of a mailbox that have these ids.
 func (db *DB) PairsByID(ctx context.Context, box mail.Box, ids []int64) ([]mail.Pair, error) {
-	var pairs []mail.Pair
-	for part := range slices.Chunk(slices.Sorted(slices.Values(ids)), portion) {
-		args := []any{string(box)}
-		for _, id := range part {
-			args = append(args, id)
+	return db.named(ctx, box, "id", len(ids), func(i int) any { return ids[i] })
+}
+
+// named returns pairs of a mailbox by the values of a column.
+func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, value func(int) any) ([]mail.Pair, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	id, _, err := readSums(ctx, db.readers, box)
+	if err != nil {
+		return nil, explain("read pairs", err)
+	}
+	pairs := make([]mail.Pair, 0, n)
+	for first := 0; first < n; first += portion {
+		end := min(first+portion, n)
+		args := []any{id}
+		for i := first; i < end; i++ {
+			args = append(args, value(i))
 		}
-		for p, err := range readBoxPairs(ctx, db.readers, box, inBox+" AND id IN ("+marks(len(part))+") ORDER BY id", args...) {
+		for p, err := range readBoxPairs(ctx, db.readers, box, id, "mailbox = ?1 AND "+column+" IN ("+marks(end-first)+") ORDER BY "+column, args...) {
 			if err != nil {
 				return nil, err
 			}
@@ -272,7 +274,11 @@ func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
-	return collect(readBoxPairs(ctx, db.readers, box, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY id", string(box)))
+	id, _, err := readSums(ctx, db.readers, box)
+	if err != nil {
+		return nil, explain("read pairs", err)
+	}
+	return collect(readBoxPairs(ctx, db.readers, box, id, "mailbox = ?1 AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY id", id))
 }
 
 // ByMessageID returns the pairs of the whole account that have one of these Message-IDs; it reads all rows.

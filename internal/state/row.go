@@ -33,6 +33,7 @@ const (
 	oddStampBit // likewise
 	oddIDBit    // 16 bytes
 	allowedBit
+	leftBit // mail.Left, a byte; the column remains is for the index alone
 )
 
 const crcSize = 4
@@ -65,7 +66,7 @@ func appendContent(b []byte, p *mail.Pair) []byte {
 	}{
 		{verifiedBit, p.Verified}, {digestBit, !id.Digest.IsZero()}, {messageBit, short && !id.MessageID.IsZero()}, {stableBit, id.Stable != ""},
 		{keywordsBit, words != ""}, {lacksBit, p.Lacks[0].System|p.Lacks[1].System != 0}, {oddDateBit, id.Date < 0 || id.Date > math.MaxUint32},
-		{oddStampBit, p.Stamp > math.MaxUint32}, {oddIDBit, !short}, {allowedBit, p.Allowed},
+		{oddStampBit, p.Stamp > math.MaxUint32}, {oddIDBit, !short}, {allowedBit, p.Allowed}, {leftBit, p.Left != mail.LeftNone},
 	} {
 		if b.set {
 			bits |= b.bit
@@ -74,6 +75,9 @@ func appendContent(b []byte, p *mail.Pair) []byte {
 	b = binary.AppendUvarint(b, bits)
 	if bits&lacksBit != 0 {
 		b = append(b, byte(p.Lacks[0].System), byte(p.Lacks[1].System))
+	}
+	if bits&leftBit != 0 {
+		b = append(b, byte(p.Left))
 	}
 	b = binary.AppendVarint(b, id.Size)
 	b = appendNumber(b, uint64(id.Date), bits&oddDateBit != 0) //nolint:gosec // all 64 bits come back
@@ -103,10 +107,10 @@ func appendNumber(b []byte, n uint64, odd bool) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(n)) //nolint:gosec // it fits, or is odd
 }
 
-// sum is the checksum over all columns, but itself.
+// sum is the checksum over the row, but itself.
 func (r *pairRow) sum(content []byte) uint32 {
 	var space [64]byte
-	b := binary.AppendVarint(binary.AppendVarint(binary.AppendVarint(space[:0], r.id), r.mailbox), r.remains)
+	b := binary.AppendVarint(binary.AppendVarint(space[:0], r.id), r.mailbox)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(len(r.local))), uint64(len(r.remote)))
 	c := crc32.Update(0, crcTable, b)
 	for _, part := range [...][]byte{r.local, r.remote, content} {
@@ -118,10 +122,10 @@ func (r *pairRow) sum(content []byte) uint32 {
 // pair turns a row into a pair; an error if the checksum does not agree, or it cannot be one.
 func (r *pairRow) pair(box mail.Box) (p mail.Pair, err error) {
 	content := r.data[:max(0, len(r.data)-crcSize)]
-	if len(r.data) < crcSize || binary.LittleEndian.Uint32(r.data[len(content):]) != r.sum(content) || r.remains < 0 || r.remains > math.MaxUint8 {
+	if len(r.data) < crcSize || binary.LittleEndian.Uint32(r.data[len(content):]) != r.sum(content) {
 		return p, damaged("pair %d", r.id)
 	}
-	p = mail.Pair{ID: r.id, Box: box, Keys: [2]mail.Key{mail.Key(r.local), mail.Key(r.remote)}, Left: mail.Left(r.remains)}
+	p = mail.Pair{ID: r.id, Box: box, Keys: [2]mail.Key{mail.Key(r.local), mail.Key(r.remote)}}
 	if !unpack(content, &p) {
 		return p, damaged("pair %d", r.id)
 	}
@@ -140,6 +144,13 @@ func unpack(content []byte, p *mail.Pair) bool {
 			return false
 		}
 		p.Lacks[0].System, p.Lacks[1].System = mail.System(lacks[0])&mail.AllSystem, mail.System(lacks[1])&mail.AllSystem
+	}
+	if bits&leftBit != 0 {
+		left := in.bytes(1)
+		if in.bad {
+			return false
+		}
+		p.Left = mail.Left(left[0])
 	}
 	id := &p.Ident
 	id.Size = in.varint()
