@@ -204,7 +204,7 @@ func (f *finder) list(ctx context.Context, i int, lost map[string]uint32) error 
 				}
 				if at, ok := lost[string(dedupe.Unique(name))]; ok {
 					m := f.t.At(at)
-					m.Bits = uint8(k) * dedupe.Cur //nolint:gosec // 0 or 1
+					m.Bits = uint8(k)*dedupe.Cur | m.Bits&dedupe.Deleted //nolint:gosec // 0 or 1
 					err = cmp.Or(err, f.t.Rename(m, name))
 				}
 			}
@@ -287,7 +287,7 @@ func (f *finder) statOne(st *unix.Stat_t, m *dedupe.Message) {
 	}
 	m.Stamp, m.Size, m.Date = stampOf(st), st.Size, mtime(st)/int64(time.Second)
 	m.Key = st.Ino // until it is read, for the order of reading
-	if hasT(f.t.Name(m)) && m.Bits&dedupe.Cur != 0 {
+	if m.Bits &^= dedupe.Deleted; hasT(f.t.Name(m)) && m.Bits&dedupe.Cur != 0 {
 		m.Bits |= dedupe.Deleted
 	}
 }
