@@ -48,7 +48,7 @@ What is a duplicate (--by):
   message-id  the same Message-ID, whatever else. This can take different messages for one: a copy by a mailing list
               with a footer, or drafts. It says in what they differ; look at that before --delete
 
-These fields are added by transport and tools, and do not count:
+These fields are added by transport and tools, and do not count (nor does a line "From ..." as in mbox files):
 ` + wrapped(dedupe.Ignored(), 110) + `
 
 Duplicates are looked for in each mailbox by itself; with --across, over all that are named. The copy that stays is

@@ -141,3 +141,42 @@ func TestNotAllowedForGood(t *testing.T) {
 	}
 	t.Error("it never came to an end")
 }
+
+// TestOddMessages: ids that are empty, given twice, folded, in other letter case or without brackets, no header at all, a line of an
+// mbox file, a header that does not end, and a message that is large. None is taken for another; what differs is said.
+func TestOddMessages(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	big := strings.Repeat("X-Field: of a header that has no end\n", 30000)
+	for name, s := range map[string]string{
+		"10:2,": "Message-ID:\nSubject: a\n\nb\n", "11:2,": "Message-ID:   \nSubject: a\n\nb\n", // no ids; the field is not the same
+		"20:2,": "Message-ID: <a@x>\nMessage-ID: <b@x>\n\nb\n", "21:2,": "Message-ID: <a@x>\nMessage-ID: <c@x>\n\nb\n",
+		"30:2,": "Message-ID:\n <f@x>\n\nb\n", "31:2,": "Message-ID: <f@x>\n\nb\n", "32:2,": "Received: y\nMessage-ID:\n <f@x>\n\nb\n",
+		"40:2,": "Message-ID: <Case@x>\n\nb\n", "41:2,": "Message-ID: <case@x>\n\nb\n", "42:2,": "message-id: Case@x\n\nb\n",
+		"50:2,": "\njust a body\n", "51:2,": "\njust a body\n", "52:2,": "just a body\n",
+		"60:2,": "From a@b Mon Mar  2 10:00:00 2026\nSubject: box\n\nb\n", "61:2,": "Subject: box\n\nb\n",
+		"70:2,": big, "71:2,": big + "X-Last: 1\n", "72:2,": big + "\nb\n", "73:2,": "Received: x\n" + big + "\nb\n",
+	} {
+		h.put(name, s, len(name))
+	}
+	if got := h.find(dedupe.Policy{}).names(); got != "30 32, 50 51, 60 61, 72 73" {
+		t.Errorf("content: %s", got)
+	}
+	if got := h.find(dedupe.Policy{By: dedupe.Exact}).names(); got != "50 51" {
+		t.Errorf("exact: %s", got)
+	}
+	f := h.find(dedupe.Policy{By: dedupe.MessageID})
+	if got := f.names(); got != "20 21, 30 31 32, 50 51, 60 61, 72 73" {
+		t.Errorf("message-id: %s", got)
+	}
+	for g := range f.Groups.Len() {
+		list := f.Groups.At(g)
+		differs, err := f.Differ(t.Context(), h.options(dedupe.Policy{}), list[0], list[1])
+		if name := string(f.Table.Name(f.Table.At(list[0]))); err != nil || name[:1] == "6" && len(differs) > 0 || name[:1] == "2" && !slices.Equal(differs, []string{"Message-ID"}) {
+			t.Errorf("%s differs in %v, %v", name, differs, err)
+		}
+	}
+	if res, err := h.remove(nil, h.find(dedupe.Policy{}), dedupe.Policy{}); err != nil || res.Removed != 4 {
+		t.Errorf("%+v, %v", res, err)
+	}
+}

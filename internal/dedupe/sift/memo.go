@@ -125,7 +125,7 @@ type memory struct {
 }
 
 const (
-	memoVersion = 1
+	memoVersion = 2
 	memoSize    = 50             // of a message without its name
 	trustFor    = 24 * time.Hour // how long folders that did not change stand for messages that did not
 	savedBits   = dedupe.Cur | dedupe.HasKey | dedupe.HasSum | dedupe.Bare | dedupe.Deleted
