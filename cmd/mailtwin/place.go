@@ -49,6 +49,9 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 		}
 		path, is := a.maildirPath(arg)
 		if !is {
+			if st, err := os.Stat(filepath.Join(a.dir, arg)); err == nil && !st.IsDir() {
+				return nil, a.noSuchPath(arg)
+			}
 			accounts = append(accounts, arg)
 			continue
 		}
@@ -56,12 +59,38 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 	}
 	if len(accounts) > 0 {
 		list, err := a.targets(accounts)
+		if errors.Is(err, config.ErrMissing) {
+			return nil, a.noSuchPath(accounts[0])
+		}
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, list...)
 	}
 	return all, nil
+}
+
+// noSuchPath is what to say of a path that leads to no folder.
+func (a *app) noSuchPath(arg string) error {
+	path := arg
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(a.dir, path)
+	}
+	if st, err := os.Stat(path); err == nil && !st.IsDir() {
+		return usagef("name the folder that has cur and new in it", "%q is a file, not a Maildir", arg)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return mail.WithHint(err, "check the path and its permissions")
+	}
+	hint := "check the path"
+	var names []string
+	list, _ := os.ReadDir(filepath.Dir(path)) // for a hint only
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	if near := config.Nearest(filepath.Base(path), names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(arg), near))
+	}
+	return usagef(hint, "there is no folder %q", arg)
 }
 
 // names are those of the mailboxes.
@@ -129,8 +158,12 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 			continue
 		}
 		dir, err := p.store.Dir(ctx, st.Box)
+		if err == nil {
+			err = legible(dir)
+		}
 		if err != nil {
-			return p, err
+			p.bad = append(p.bad, err)
+			continue
 		}
 		p.folders = append(p.folders, sift.Folder{Name: st.Box, Dir: dir, Memo: memo})
 	}
@@ -138,7 +171,19 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 	case len(p.folders)+len(p.bad) < len(t.only):
 		return p, t.noSuchBox()
 	case len(p.folders) == 0 && len(p.bad) == 0:
-		return p, usagef("a Maildir has the folders cur, new and tmp", "there is no mailbox in it")
+		hint := "a Maildir has the folders cur, new and tmp"
+		switch filepath.Base(t.path) {
+		case "cur", "new", "tmp":
+			hint = "name the folder above it, that has cur, new and tmp in it"
+		}
+		return p, usagef(hint, "there is no mailbox in it")
+	}
+	if t.path != "" && write { // an account's Maildir may be below it, too
+		for _, f := range p.folders {
+			if err := ownedBy(f.Dir); err != nil {
+				return p, err
+			}
+		}
 	}
 	return p, nil
 }
@@ -155,14 +200,16 @@ func (a *app) bareFolder(path string) string {
 
 // bareStore is a Maildir without an account.
 func (a *app) bareStore(path string, readOnly bool) (*maildirstore.Store, error) {
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil, a.noSuchPath(path)
+	}
 	return maildirstore.Bare(maildirstore.Config{Path: path, Attic: filepath.Join(a.bareFolder(path), "attic"), ReadOnly: readOnly, FS: files})
 }
 
 func (a *app) openBare(t *target, p *place, write bool) (err error) {
 	if write {
-		if owner := markedBy(t.path); owner != "" {
-			hint := "name the account: mailtwin dedupe --delete ACCOUNT; so the sync knows what is removed, and why"
-			return setup(fmt.Errorf("%s is kept in sync by an account (%s)", t.path, owner), hint)
+		if err := ownedBy(t.path); err != nil {
+			return err
 		}
 		if p.lock, err = state.Acquire(filepath.Join(a.bareFolder(t.path), "run")); err != nil {
 			return err
@@ -171,6 +218,28 @@ func (a *app) openBare(t *target, p *place, write bool) (err error) {
 	}
 	p.store, err = a.bareStore(t.path, !write)
 	return err
+}
+
+// ownedBy is an error where a folder belongs to an account, whose sync would find messages gone without knowing why.
+func ownedBy(path string) error {
+	owner := markedBy(path)
+	if owner == "" {
+		return nil
+	}
+	hint := "name the account: mailtwin dedupe --delete ACCOUNT; so the sync knows what is removed, and why"
+	return setup(fmt.Errorf("%s is kept in sync by an account (%s)", path, owner), hint)
+}
+
+// legible makes sure that the folders of a mailbox can be read; new may be missing.
+func legible(dir string) error {
+	for _, sub := range []string{"cur", "new"} {
+		f, err := os.Open(filepath.Join(dir, sub))
+		if err != nil && (sub == "cur" || !errors.Is(err, fs.ErrNotExist)) {
+			return mail.WithHint(err, "check the owner and the permissions")
+		}
+		_ = f.Close() // only read
+	}
+	return nil
 }
 
 // markedBy returns the marker of an account in a folder or above it, "" if there is none.

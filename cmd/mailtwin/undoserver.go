@@ -42,7 +42,7 @@ func (a *app) undoServer(ctx context.Context, t *target, u *ui.UI, o undoOptions
 			shown[i].Key = string(list[i].Box)
 		}
 	}
-	missing := u.Restored(t.Name, shown)
+	missing := u.Restored(t.Name, shown, s.session != nil)
 	switch {
 	case err != nil:
 		return a.fail(ctx, u, "undo", t, err)
@@ -59,7 +59,7 @@ func (a *app) undoNothing(ctx context.Context, t *target, u *ui.UI, o undoOption
 	case len(o.ids) > 0:
 		return a.fail(ctx, u, "undo", t, noSuchRemoved(t, o.ids[0]))
 	case o.restore:
-		u.Restored(t.Name, nil)
+		u.Restored(t.Name, nil, false)
 	default:
 		u.Removed(t.Name, t.given, nil)
 	}
