@@ -2,6 +2,7 @@ package sift
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"mailtwin/internal/dedupe"
@@ -250,4 +252,21 @@ func eachSaved(p []byte, fn func(m dedupe.Message, name []byte) error) error {
 		p = p[end:]
 	}
 	return nil
+}
+
+// settled reports whether a change after the mark would surely show: its times are not of this moment.
+func settled(mark string, now time.Time) bool {
+	latest, fine := int64(0), false
+	for i, part := range bytes.Fields([]byte(mark)) {
+		n, err := strconv.ParseInt(string(part), 36, 64)
+		if i == 0 || err != nil || n < 1e15 { // the path, a device, an inode
+			continue
+		}
+		latest, fine = max(latest, n), fine || n%int64(time.Millisecond) != 0
+	}
+	limit := 2 * time.Second
+	if fine {
+		limit = 100 * time.Millisecond
+	}
+	return now.UnixNano()-latest > int64(limit)
 }
