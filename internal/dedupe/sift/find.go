@@ -92,7 +92,7 @@ func Find(ctx context.Context, o Options) (*Found, error) {
 	}
 	for i := range f.memory {
 		if m := &f.memory[i]; m.changed || f.read.Load() > before {
-			if err := m.save(ctx, f.t, i, o.Folders[i].Name, o.Now()); err != nil {
+			if err := m.save(ctx, f.t, o.Policy, i, o.Folders[i].Name, o.Now()); err != nil {
 				found.Unsaved = fmt.Errorf("remember what was read of %q: %w", o.Folders[i].Name, err)
 			}
 		}

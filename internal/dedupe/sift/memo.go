@@ -194,7 +194,7 @@ func (m *memory) recall(ctx context.Context, t *dedupe.Table, box int, name mail
 }
 
 // save remembers the messages of a mailbox.
-func (m *memory) save(ctx context.Context, t *dedupe.Table, box int, name mail.Box, now time.Time) error {
+func (m *memory) save(ctx context.Context, t *dedupe.Table, p dedupe.Policy, box int, name mail.Box, now time.Time) error {
 	if m.memo == nil {
 		return nil
 	}
@@ -205,7 +205,7 @@ func (m *memory) save(ctx context.Context, t *dedupe.Table, box int, name mail.B
 			return
 		}
 		list := t.Index(func(x *dedupe.Message) bool { return int(x.Box) == box && x.Bits&dedupe.Gone == 0 }, func(a, b *dedupe.Message) int {
-			return cmp.Or(cmp.Compare(a.Key, b.Key), slices.Compare(a.Sum[:], b.Sum[:])) // nearly in the order that a plan needs
+			return p.Compare(t, a, b) // the order that a plan needs
 		})
 		for part := range slices.Chunk(list, 2048) {
 			buf = buf[:0]
