@@ -139,7 +139,7 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 	if t.path != "" {
 		err = a.openBare(t, p, write)
 	} else {
-		err = a.openAccount(ctx, t, p, u)
+		err = a.openAccount(ctx, t, p, u, write)
 	}
 	if err != nil {
 		return p, err
@@ -257,8 +257,8 @@ func markedBy(path string) string {
 	}
 }
 
-// openAccount opens the Maildir of an account.
-func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI) (err error) {
+// openAccount opens the Maildir of an account. Looking is possible while another run has the account; nothing is remembered then.
+func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI, write bool) (err error) {
 	side := mail.Local
 	if t.Stores[side].Maildir == nil {
 		side = mail.Remote
@@ -269,7 +269,11 @@ func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI) (e
 	if _, err := os.Stat(a.statePath(t.Name)); errors.Is(err, fs.ErrNotExist) {
 		return notSynced(t)
 	}
-	if p.session, err = a.open(ctx, t, u, false); err != nil {
+	p.session, err = a.open(ctx, t, u, false)
+	if !write && errors.Is(err, state.ErrLocked) {
+		p.session, err = a.open(ctx, t, u, true)
+	}
+	if err != nil {
 		return err
 	}
 	db := p.session.options.State
@@ -305,7 +309,10 @@ func notSynced(t *target) error {
 
 // memo is where what is read of the place is remembered.
 func (p *place) memo(a *app, t *target) sift.Memo {
-	if p.session != nil {
+	switch {
+	case p.session != nil && p.session.lock == nil:
+		return readMemo{stateMemo{p.session.options.State}}
+	case p.session != nil:
 		return stateMemo{p.session.options.State}
 	}
 	cache := a.getenv("XDG_CACHE_HOME")
@@ -325,6 +332,11 @@ func (m stateMemo) Load(ctx context.Context, box mail.Box, kind string, fn func(
 func (m stateMemo) Save(ctx context.Context, box mail.Box, kind string, parts iter.Seq[[]byte]) error {
 	return m.db.SaveDigests(ctx, box, kind, parts)
 }
+
+// readMemo remembers nothing new.
+type readMemo struct{ stateMemo }
+
+func (readMemo) Save(context.Context, mail.Box, string, iter.Seq[[]byte]) error { return nil }
 
 func (p *place) close() error {
 	var errs []error

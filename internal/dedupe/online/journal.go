@@ -230,8 +230,10 @@ func (j *Journal) List(ctx context.Context) (all []Moved, err error) {
 }
 
 // Restore moves copies back into the mailboxes where they were; a mailbox that is gone is made again. It returns their keys there,
-// "" for those that are not in the trash any more; they are forgotten.
+// "" for those that are not in the trash any more; they are forgotten. Those that the server refuses to move stay there, and the first
+// refusal is the error once all others are back.
 func (j *Journal) Restore(ctx context.Context, list []Moved) ([]mail.Key, error) {
+	var refused error
 	keys := make([]mail.Key, len(list))
 	groups := map[[2]mail.Box][]int{}
 	for i := range list {
@@ -253,22 +255,24 @@ func (j *Journal) Restore(ctx context.Context, list []Moved) ([]mail.Key, error)
 			return keys, err
 		}
 		for part := range slices.Chunk(group, batch) {
-			if err := j.restore(ctx, list, part, keys); err != nil {
+			no, err := j.restore(ctx, list, part, keys)
+			if err != nil {
 				return keys, err
 			}
+			refused = cmp.Or(refused, no)
 		}
 	}
-	return keys, nil
+	return keys, refused
 }
 
-func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []mail.Key) error {
+func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []mail.Key) (refused, err error) {
 	var intents []mail.Intent
 	var at []int
 	for _, i := range part {
 		m := &list[i]
 		known, err := j.db.PairsByKey(ctx, m.Trash, mail.Remote, []mail.Key{m.Key})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(known) == 0 { // the trash was renumbered
 			continue
@@ -277,19 +281,22 @@ func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []
 		at = append(at, i)
 	}
 	if len(intents) == 0 {
-		return nil
+		return nil, nil
 	}
 	done, err := j.move(ctx, list[part[0]].Trash, intents)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var gone []int64
 	for k, i := range at {
-		if keys[i] = done[k].Key; keys[i] == "" && done[k].Err == nil {
+		switch keys[i] = done[k].Key; {
+		case done[k].Err != nil:
+			refused = cmp.Or(refused, fmt.Errorf("move messages back to %q: %w", list[i].Box, done[k].Err))
+		case keys[i] == "":
 			gone = append(gone, intents[k].Pair)
 		}
 	}
-	return j.db.Update(ctx, true, func(tx *state.Tx) error {
+	return refused, j.db.Update(ctx, true, func(tx *state.Tx) error {
 		for _, id := range gone {
 			if err := tx.DropPair(id); err != nil {
 				return err

@@ -373,3 +373,21 @@ func TestJournal(t *testing.T) {
 		t.Fatal(back, err)
 	}
 }
+
+// TestRestoreRefused: what the server does not move back stays in the trash and in the journal, and that is said; all else is back.
+func TestRestoreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{})
+	w.doubled(2)
+	if _, err := w.remove(nil); err != nil {
+		t.Fatal(err)
+	}
+	w.store = refusing{w.server}
+	if back, err := w.restore(); err == nil || !strings.Contains(err.Error(), "no room") || back != 4 || len(w.in(trash)) != 1 {
+		t.Fatal(back, err)
+	}
+	w.store = w.server
+	if back, err := w.restore(); err != nil || back != 1 || len(w.in(trash)) != 0 {
+		t.Fatal(back, err)
+	}
+}
