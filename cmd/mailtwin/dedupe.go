@@ -153,7 +153,7 @@ func (a *app) dedupeOne(ctx context.Context, t *target, u *ui.UI, progress *ui.P
 		}
 	}()
 	options := sift.Options{Folders: p.folders, Now: a.now, Known: p.known}
-	if options.Policy, err = policy(o, by, p.names()); err != nil {
+	if options.Policy, err = policy(o, by, p.names(), p.roles); err != nil {
 		return a.fail(ctx, u, "dedupe", t, err)
 	}
 	options.Progress = func(what string, done, total int) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 
 	"mailtwin/internal/dedupe"
@@ -47,14 +48,35 @@ func dedupeFlags(o dedupeOptions, t *target) []string {
 	return args
 }
 
+// passingNames are how mail readers call, in one language or another, the mailboxes for what is about to go: trash, junk and drafts. Lower case.
+var passingNames = []string{
+	"trash", "bin", "deleted", "deleted items", "deleted messages", "junk", "junk email", "junk e-mail", "spam", "bulk", "bulk mail", "drafts",
+	"papierkorb", "gelöschte elemente", "gelöschte objekte", "junk-e-mail", "entwürfe", "corbeille", "éléments supprimés", "courrier indésirable",
+	"indésirables", "brouillons", "papelera", "elementos eliminados", "correo no deseado", "borradores", "cestino", "posta eliminata", "posta indesiderata", "bozze",
+	"lixeira", "lixo", "itens excluídos", "lixo eletrônico", "rascunhos", "prullenbak", "prullenmand", "verwijderde items", "ongewenste e-mail", "concepten",
+	"kosz", "elementy usunięte", "wiadomości-śmieci", "kopie robocze", "papperskorg", "papperskorgen", "skräppost", "utkast", "papirkurv", "slettet post", "kladder",
+	"søppelpost", "roskakori", "poistetut", "roskaposti", "luonnokset", "корзина", "удаленные", "спам", "черновики", "koš", "odstraněná pošta", "koncepty",
+}
+
+// passing reports whether a mailbox is one in which a copy must not stay when there is another: what is there is about to go.
+func passing(name mail.Box, role string) bool {
+	switch strings.ToLower(role) {
+	case `\trash`, `\junk`, `\drafts`:
+		return true
+	case "":
+		last := name.Components()
+		return slices.Contains(passingNames, strings.ToLower(last[len(last)-1]))
+	}
+	return false
+}
+
 // policy reads what the options say of the copy that stays.
-func policy(o dedupeOptions, by dedupe.By, boxes []mail.Box) (dedupe.Policy, error) {
+func policy(o dedupeOptions, by dedupe.By, boxes []mail.Box, roles map[mail.Box]string) (dedupe.Policy, error) {
 	p := dedupe.Policy{By: by, Across: o.across, Rank: make([]int, len(boxes))}
 	for i, name := range boxes {
 		p.Rank[i] = len(o.keep)
-		switch last := name.Components(); strings.ToLower(last[len(last)-1]) {
-		case "trash", "junk", "spam", "deleted", "deleted items", "deleted messages", "bin":
-			p.Rank[i]++ // what is there is about to go
+		if passing(name, roles[name]) {
+			p.Rank[i]++
 		}
 	}
 	for rank, k := range o.keep {

@@ -26,7 +26,8 @@ import (
 type place struct {
 	store   *maildirstore.Store
 	folders []sift.Folder
-	bad     []error // mailboxes that cannot be opened
+	roles   map[mail.Box]string // as far as the server told
+	bad     []error             // mailboxes that cannot be opened
 	known   func(ctx context.Context, box mail.Box, known func(string)) error
 	allow   func(ctx context.Context, box mail.Box, keys []mail.Key, allowed bool) error
 	prune   bool   // nobody else looks after the attic
@@ -279,6 +280,14 @@ func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI, wr
 	db := p.session.options.State
 	if synced, err := db.Synced(ctx); err != nil || !synced {
 		return cmp.Or(err, notSynced(t))
+	}
+	boxes, err := db.Boxes(ctx)
+	if err != nil {
+		return err
+	}
+	p.roles = make(map[mail.Box]string, len(boxes))
+	for _, b := range boxes {
+		p.roles[b.Name] = b.Role
 	}
 	p.store, _ = p.session.options.Stores[side].(*maildirstore.Store)
 	if _, err = p.store.Hello(ctx, ""); err != nil {
