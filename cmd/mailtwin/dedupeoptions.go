@@ -54,7 +54,8 @@ var passingNames = []string{
 	"papierkorb", "gelöschte elemente", "gelöschte objekte", "junk-e-mail", "entwürfe", "corbeille", "éléments supprimés", "courrier indésirable",
 	"indésirables", "brouillons", "papelera", "elementos eliminados", "correo no deseado", "borradores", "cestino", "posta eliminata", "posta indesiderata", "bozze",
 	"lixeira", "lixo", "itens excluídos", "lixo eletrônico", "rascunhos", "prullenbak", "prullenmand", "verwijderde items", "ongewenste e-mail", "concepten",
-	"kosz", "elementy usunięte", "wiadomości-śmieci", "kopie robocze", "papperskorg", "papperskorgen", "skräppost", "utkast", "papirkurv", "slettet post", "kladder",
+	"elementy usunięte", //nolint:misspell // it is Polish
+	"kosz", "wiadomości-śmieci", "kopie robocze", "papperskorg", "papperskorgen", "skräppost", "utkast", "papirkurv", "slettet post", "kladder",
 	"søppelpost", "roskakori", "poistetut", "roskaposti", "luonnokset", "корзина", "удаленные", "спам", "черновики", "koš", "odstraněná pošta", "koncepty",
 }
 
