@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"mailtwin/internal/dedupe"
@@ -50,6 +51,7 @@ type remover struct {
 	o     RemoveOptions
 	f     *finder
 	boxes []*maildirstore.Doubles
+	wrong []atomic.Bool // by folder: what is remembered of it
 	res   Result
 	again []job // to be tried once more
 	total int
@@ -61,7 +63,7 @@ func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &remover{o: o, f: &finder{o: o.Options, t: found.Table, dirs: make([][2]*os.File, len(o.Folders))}, boxes: make([]*maildirstore.Doubles, len(o.Folders))}
+	r := &remover{o: o, f: &finder{o: o.Options, t: found.Table, dirs: make([][2]*os.File, len(o.Folders))}, boxes: make([]*maildirstore.Doubles, len(o.Folders)), wrong: make([]atomic.Bool, len(o.Folders))}
 	defer r.f.close()
 	for i := range o.Folders {
 		err := r.f.open(i)
@@ -109,7 +111,7 @@ func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) 
 			r.skip(c, "another program renames it all the time: run again")
 		}
 	}
-	return r.res, nil
+	return r.res, r.forget(ctx)
 }
 
 // skip notes why a copy stays.

@@ -145,7 +145,25 @@ func (r *remover) reread(ctx context.Context, rd *reader, m *dedupe.Message) ver
 		m.Stamp = stampOf(&st) // of what was read; see stow
 		return same
 	}
+	if stampOf(&st) == m.Stamp { // what is remembered of it is wrong, and nothing shows that
+		r.wrong[m.Box].Store(true)
+	}
 	return changed
+}
+
+// forget drops what is remembered of mailboxes in which a file changed although inode, size and time are the same: in place, with its time
+// set back, or another file that came to have its inode.
+func (r *remover) forget(ctx context.Context) error {
+	for i := range r.wrong {
+		f := &r.f.o.Folders[i]
+		if !r.wrong[i].Load() || f.Memo == nil {
+			continue
+		}
+		if err := f.Memo.Save(ctx, f.Name, r.o.Policy.By.String(), func(func([]byte) bool) {}); err != nil {
+			return fmt.Errorf("forget what was read of %q: %w", f.Name, err)
+		}
+	}
+	return nil
 }
 
 // stale reports whether the file under a message's name is not the one that was read.
