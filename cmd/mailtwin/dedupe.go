@@ -48,13 +48,13 @@ What is a duplicate (--by):
   message-id  the same Message-ID, whatever else. This can take different messages for one: a copy by a mailing list
               with a footer, or drafts. It says in what they differ; look at that before --delete
 
-These fields are added by transport and tools, and do not count:
+These fields are added by transport and tools, and do not count (nor does a line "From ..." as in mbox files):
 ` + wrapped(dedupe.Ignored(), 110) + `
 
-Duplicates are looked for in each mailbox by itself; with --across, over all that are named. The copy that stays is
-one that the last sync knows, then the oldest (by internal date); --keep newest, oldest or largest says otherwise, and
---keep INBOX,Archive in which mailbox it stays. It gets the flags and keywords of all copies, but not \Deleted and
-\Draft; a copy that is marked \Deleted stays only if all are.
+Duplicates are looked for in each mailbox by itself; with --across, over all of the Maildir or account, or those of
+its mailboxes that are named. The copy that stays is one that the last sync knows, then the oldest (by internal date);
+--keep newest, oldest or largest says otherwise, and --keep INBOX,Archive in which mailbox it stays. It gets the flags
+and keywords of all copies, but not \Deleted and \Draft; a copy that is marked \Deleted stays only if all are.
 
 With --delete each copy is read once more, compared with the one that stays, and moved to the attic, from where
 mailtwin undo brings it back. If that would be more than half of a mailbox, you are asked, or told to say
@@ -68,7 +68,6 @@ read again, and folders in which nothing came, went or was renamed are not looke
   mailtwin dedupe --delete ~/Maildir
   mailtwin dedupe work/INBOX
   mailtwin dedupe --across --keep INBOX,Archive work`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.args = args
 			return runDedupe(c.Context(), a, o)
@@ -116,6 +115,9 @@ func runDedupe(ctx context.Context, a *app, o dedupeOptions) error {
 		return a.failEarly(ctx, o.style, usagef("mailtwin dedupe --delete --allow-deletes ...", "--allow-deletes is for --delete"))
 	}
 	targets, err := a.dedupeTargets(o.args)
+	if err == nil {
+		err = fits(o, targets)
+	}
 	if err != nil {
 		return a.failEarly(ctx, o.style, err)
 	}
@@ -151,7 +153,7 @@ func (a *app) dedupeOne(ctx context.Context, t *target, u *ui.UI, progress *ui.P
 		}
 	}()
 	options := sift.Options{Folders: p.folders, Now: a.now, Known: p.known}
-	if options.Policy, err = policy(o, by, p.names()); err != nil {
+	if options.Policy, err = policy(o, by, p.names(), p.roles); err != nil {
 		return a.fail(ctx, u, "dedupe", t, err)
 	}
 	options.Progress = func(what string, done, total int) {
@@ -204,65 +206,6 @@ func (a *app) dedupeOne(ctx context.Context, t *target, u *ui.UI, progress *ui.P
 		u.Note("the copies are in %s\nmailtwin undo %s lists them and brings them back%s", ui.Clean(p.store.Attic()), ui.Clean(t.given), p.next)
 	}
 	return code
-}
-
-// dedupeFlags are the flags that make the same choice again, and what they were for.
-func dedupeFlags(o dedupeOptions, t *target) []string {
-	var args []string
-	if o.by != "content" {
-		args = append(args, "--by "+o.by)
-	}
-	if o.across {
-		args = append(args, "--across")
-	}
-	if len(o.keep) > 0 {
-		args = append(args, "--keep "+strings.Join(o.keep, ","))
-	}
-	if o.server {
-		args = append(args, "--server")
-	}
-	if len(t.only) == 0 {
-		return append(args, t.given)
-	}
-	for _, box := range t.only {
-		args = append(args, t.given+"/"+string(box))
-	}
-	return args
-}
-
-// policy reads what the options say of the copy that stays.
-func policy(o dedupeOptions, by dedupe.By, boxes []mail.Box) (dedupe.Policy, error) {
-	p := dedupe.Policy{By: by, Across: o.across, Rank: make([]int, len(boxes))}
-	for i, name := range boxes {
-		p.Rank[i] = len(o.keep)
-		switch last := name.Components(); strings.ToLower(last[len(last)-1]) {
-		case "trash", "junk", "spam", "deleted", "deleted items", "deleted messages", "bin":
-			p.Rank[i]++ // what is there is about to go
-		}
-	}
-	for rank, k := range o.keep {
-		switch k {
-		case "newest":
-			p.Keep = dedupe.KeepNewest
-			continue
-		case "oldest":
-			p.Keep = dedupe.KeepOldest
-			continue
-		case "largest":
-			p.Keep = dedupe.KeepLargest
-			continue
-		}
-		there := false
-		for i, name := range boxes {
-			if name == boxName(k) {
-				p.Rank[i], there = rank, true
-			}
-		}
-		if !there {
-			return p, usagef("newest, oldest, largest or the names of mailboxes", "--keep: there is no mailbox %q", k)
-		}
-	}
-	return p, nil
 }
 
 // mostGroups is how many duplicates are shown without -v.

@@ -26,7 +26,8 @@ import (
 type place struct {
 	store   *maildirstore.Store
 	folders []sift.Folder
-	bad     []error // mailboxes that cannot be opened
+	roles   map[mail.Box]string // as far as the server told
+	bad     []error             // mailboxes that cannot be opened
 	known   func(ctx context.Context, box mail.Box, known func(string)) error
 	allow   func(ctx context.Context, box mail.Box, keys []mail.Key, allowed bool) error
 	prune   bool   // nobody else looks after the attic
@@ -49,6 +50,9 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 		}
 		path, is := a.maildirPath(arg)
 		if !is {
+			if st, err := os.Stat(filepath.Join(a.dir, arg)); err == nil && !st.IsDir() {
+				return nil, a.noSuchPath(arg)
+			}
 			accounts = append(accounts, arg)
 			continue
 		}
@@ -56,12 +60,38 @@ func (a *app) dedupeTargets(args []string) ([]*target, error) {
 	}
 	if len(accounts) > 0 {
 		list, err := a.targets(accounts)
+		if errors.Is(err, config.ErrMissing) {
+			return nil, a.noSuchPath(accounts[0])
+		}
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, list...)
 	}
 	return all, nil
+}
+
+// noSuchPath is what to say of a path that leads to no folder.
+func (a *app) noSuchPath(arg string) error {
+	path := arg
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(a.dir, path)
+	}
+	if st, err := os.Stat(path); err == nil && !st.IsDir() {
+		return usagef("name the folder that has cur and new in it", "%q is a file, not a Maildir", arg)
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return mail.WithHint(err, "check the path and its permissions")
+	}
+	hint := "check the path"
+	var names []string
+	list, _ := os.ReadDir(filepath.Dir(path)) // for a hint only
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	if near := config.Nearest(filepath.Base(path), names); near != "" {
+		hint = fmt.Sprintf("did you mean %q?", filepath.Join(filepath.Dir(arg), near))
+	}
+	return usagef(hint, "there is no folder %q", arg)
 }
 
 // names are those of the mailboxes.
@@ -110,7 +140,7 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 	if t.path != "" {
 		err = a.openBare(t, p, write)
 	} else {
-		err = a.openAccount(ctx, t, p, u)
+		err = a.openAccount(ctx, t, p, u, write)
 	}
 	if err != nil {
 		return p, err
@@ -129,8 +159,12 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 			continue
 		}
 		dir, err := p.store.Dir(ctx, st.Box)
+		if err == nil {
+			err = legible(dir)
+		}
 		if err != nil {
-			return p, err
+			p.bad = append(p.bad, err)
+			continue
 		}
 		p.folders = append(p.folders, sift.Folder{Name: st.Box, Dir: dir, Memo: memo})
 	}
@@ -138,7 +172,19 @@ func (a *app) openPlace(ctx context.Context, t *target, u *ui.UI, write bool) (p
 	case len(p.folders)+len(p.bad) < len(t.only):
 		return p, t.noSuchBox()
 	case len(p.folders) == 0 && len(p.bad) == 0:
-		return p, usagef("a Maildir has the folders cur, new and tmp", "there is no mailbox in it")
+		hint := "a Maildir has the folders cur, new and tmp"
+		switch filepath.Base(t.path) {
+		case "cur", "new", "tmp":
+			hint = "name the folder above it, that has cur, new and tmp in it"
+		}
+		return p, usagef(hint, "there is no mailbox in it")
+	}
+	if t.path != "" && write { // an account's Maildir may be below it, too
+		for _, f := range p.folders {
+			if err := ownedBy(f.Dir); err != nil {
+				return p, err
+			}
+		}
 	}
 	return p, nil
 }
@@ -155,14 +201,16 @@ func (a *app) bareFolder(path string) string {
 
 // bareStore is a Maildir without an account.
 func (a *app) bareStore(path string, readOnly bool) (*maildirstore.Store, error) {
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil, a.noSuchPath(path)
+	}
 	return maildirstore.Bare(maildirstore.Config{Path: path, Attic: filepath.Join(a.bareFolder(path), "attic"), ReadOnly: readOnly, FS: files})
 }
 
 func (a *app) openBare(t *target, p *place, write bool) (err error) {
 	if write {
-		if owner := markedBy(t.path); owner != "" {
-			hint := "name the account: mailtwin dedupe --delete ACCOUNT; so the sync knows what is removed, and why"
-			return setup(fmt.Errorf("%s is kept in sync by an account (%s)", t.path, owner), hint)
+		if err := ownedBy(t.path); err != nil {
+			return err
 		}
 		if p.lock, err = state.Acquire(filepath.Join(a.bareFolder(t.path), "run")); err != nil {
 			return err
@@ -171,6 +219,28 @@ func (a *app) openBare(t *target, p *place, write bool) (err error) {
 	}
 	p.store, err = a.bareStore(t.path, !write)
 	return err
+}
+
+// ownedBy is an error where a folder belongs to an account, whose sync would find messages gone without knowing why.
+func ownedBy(path string) error {
+	owner := markedBy(path)
+	if owner == "" {
+		return nil
+	}
+	hint := "name the account: mailtwin dedupe --delete ACCOUNT; so the sync knows what is removed, and why"
+	return setup(fmt.Errorf("%s is kept in sync by an account (%s)", path, owner), hint)
+}
+
+// legible makes sure that the folders of a mailbox can be read; new may be missing.
+func legible(dir string) error {
+	for _, sub := range []string{"cur", "new"} {
+		f, err := os.Open(filepath.Join(dir, sub))
+		if err != nil && (sub == "cur" || !errors.Is(err, fs.ErrNotExist)) {
+			return mail.WithHint(err, "check the owner and the permissions")
+		}
+		_ = f.Close() // only read
+	}
+	return nil
 }
 
 // markedBy returns the marker of an account in a folder or above it, "" if there is none.
@@ -188,8 +258,8 @@ func markedBy(path string) string {
 	}
 }
 
-// openAccount opens the Maildir of an account.
-func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI) (err error) {
+// openAccount opens the Maildir of an account. Looking is possible while another run has the account; nothing is remembered then.
+func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI, write bool) (err error) {
 	side := mail.Local
 	if t.Stores[side].Maildir == nil {
 		side = mail.Remote
@@ -200,12 +270,24 @@ func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI) (e
 	if _, err := os.Stat(a.statePath(t.Name)); errors.Is(err, fs.ErrNotExist) {
 		return notSynced(t)
 	}
-	if p.session, err = a.open(ctx, t, u, false); err != nil {
+	p.session, err = a.open(ctx, t, u, false)
+	if !write && errors.Is(err, state.ErrLocked) {
+		p.session, err = a.open(ctx, t, u, true)
+	}
+	if err != nil {
 		return err
 	}
 	db := p.session.options.State
 	if synced, err := db.Synced(ctx); err != nil || !synced {
 		return cmp.Or(err, notSynced(t))
+	}
+	boxes, err := db.Boxes(ctx)
+	if err != nil {
+		return err
+	}
+	p.roles = make(map[mail.Box]string, len(boxes))
+	for _, b := range boxes {
+		p.roles[b.Name] = b.Role
 	}
 	p.store, _ = p.session.options.Stores[side].(*maildirstore.Store)
 	if _, err = p.store.Hello(ctx, ""); err != nil {
@@ -236,7 +318,10 @@ func notSynced(t *target) error {
 
 // memo is where what is read of the place is remembered.
 func (p *place) memo(a *app, t *target) sift.Memo {
-	if p.session != nil {
+	switch {
+	case p.session != nil && p.session.lock == nil:
+		return readMemo{stateMemo{p.session.options.State}}
+	case p.session != nil:
 		return stateMemo{p.session.options.State}
 	}
 	cache := a.getenv("XDG_CACHE_HOME")
@@ -256,6 +341,11 @@ func (m stateMemo) Load(ctx context.Context, box mail.Box, kind string, fn func(
 func (m stateMemo) Save(ctx context.Context, box mail.Box, kind string, parts iter.Seq[[]byte]) error {
 	return m.db.SaveDigests(ctx, box, kind, parts)
 }
+
+// readMemo remembers nothing new.
+type readMemo struct{ stateMemo }
+
+func (readMemo) Save(context.Context, mail.Box, string, iter.Seq[[]byte]) error { return nil }
 
 func (p *place) close() error {
 	var errs []error

@@ -58,6 +58,7 @@ func (t *target) serverSide() mail.Side {
 type server struct {
 	store   *imapstore.Store
 	boxes   []mail.Box
+	roles   map[mail.Box]string
 	trash   mail.Box
 	bad     []error
 	session *session // of an account that was synced; nil: none
@@ -107,7 +108,9 @@ func (a *app) serverBoxes(ctx context.Context, t *target, s *server, c *config.I
 		return err
 	}
 	named := mail.Box("")
+	s.roles = map[mail.Box]string{}
 	for _, st := range list {
+		s.roles[st.Box] = st.Role
 		switch {
 		case c.DeleteTo != "" && (st.Box == c.DeleteTo || st.Role != "" && strings.EqualFold(st.Role, string(c.DeleteTo))):
 			s.trash = st.Box
@@ -216,7 +219,7 @@ func (a *app) dedupeServer(ctx context.Context, t *target, u *ui.UI, progress *u
 	if s.session != nil {
 		options.Known = s.known
 	}
-	if options.Policy, err = policy(o, by, s.boxes); err != nil {
+	if options.Policy, err = policy(o, by, s.boxes, s.roles); err != nil {
 		return a.fail(ctx, u, "dedupe", t, err)
 	}
 	options.Progress = func(what string, done, total int) {

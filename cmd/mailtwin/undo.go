@@ -154,7 +154,7 @@ func (a *app) undoOne(ctx context.Context, t *target, u *ui.UI, o undoOptions) e
 		return exitDone
 	}
 	err = found.restore(ctx)
-	missing := u.Restored(t.Name, found.messages)
+	missing := u.Restored(t.Name, found.messages, t.path == "")
 	switch {
 	case err != nil:
 		return a.fail(ctx, u, "undo", t, err)

@@ -28,7 +28,7 @@ func (a *app) undoServer(ctx context.Context, t *target, u *ui.UI, o undoOptions
 		}
 	}()
 	t.only = only
-	list, shown, err := listMoved(ctx, t, s, o)
+	list, shown, err := listMoved(ctx, t, s, o, !restore || u.JSON)
 	if err != nil {
 		return a.fail(ctx, u, "undo", t, err)
 	}
@@ -42,7 +42,7 @@ func (a *app) undoServer(ctx context.Context, t *target, u *ui.UI, o undoOptions
 			shown[i].Key = string(list[i].Box)
 		}
 	}
-	missing := u.Restored(t.Name, shown)
+	missing := u.Restored(t.Name, shown, s.session != nil)
 	switch {
 	case err != nil:
 		return a.fail(ctx, u, "undo", t, err)
@@ -59,15 +59,15 @@ func (a *app) undoNothing(ctx context.Context, t *target, u *ui.UI, o undoOption
 	case len(o.ids) > 0:
 		return a.fail(ctx, u, "undo", t, noSuchRemoved(t, o.ids[0]))
 	case o.restore:
-		u.Restored(t.Name, nil)
+		u.Restored(t.Name, nil, false)
 	default:
 		u.Removed(t.Name, t.given, nil)
 	}
 	return exitDone
 }
 
-// listMoved finds the messages that the options name, newest first.
-func listMoved(ctx context.Context, t *target, s *server, o undoOptions) (kept []online.Moved, shown []ui.Removed, err error) {
+// listMoved finds the messages that the options name, newest first. Sender and subject are asked for where they are to be shown.
+func listMoved(ctx context.Context, t *target, s *server, o undoOptions, show bool) (kept []online.Moved, shown []ui.Removed, err error) {
 	if s.journal == nil {
 		return nil, nil, nil
 	}
@@ -90,8 +90,10 @@ func listMoved(ctx context.Context, t *target, s *server, o undoOptions) (kept [
 	if i := slices.Index(used, false); i >= 0 {
 		return nil, nil, noSuchRemoved(t, o.ids[i])
 	}
-	if err := describe(ctx, s.store, asked); err != nil {
-		return nil, nil, err
+	if show || o.subject != "" {
+		if err := describe(ctx, s.store, asked); err != nil {
+			return nil, nil, err
+		}
 	}
 	n := 0
 	for _, m := range kept {

@@ -63,6 +63,7 @@ type Hasher struct {
 	haveID   bool
 	id       []byte
 	text     bool // the body has more than white space
+	begun    bool // the first line was seen
 	name     [64]byte
 }
 
@@ -191,11 +192,17 @@ func (h *Hasher) startLine(line []byte) {
 		if h.inID && len(h.id) < maxLine {
 			h.id = append(h.id, bytes.TrimRight(line, "\r\n")...)
 		}
+		h.begun = true
 		return // a continuation shares its field's fate
 	}
 	h.flush()
 	h.skipping, h.haveID = false, h.haveID || h.inID
 	h.inID = false
+	if first := !h.begun; first && IsEnvelope(line) {
+		h.begun, h.skipping = true, true
+		return
+	}
+	h.begun = true
 	colon := bytes.IndexByte(line, ':')
 	if colon < 0 {
 		return
@@ -252,6 +259,10 @@ func (h *Hasher) Facts(end bool) Facts {
 	f.Bare = f.ID.IsZero() && !h.text
 	return f
 }
+
+// IsEnvelope reports whether the first line of a message is none of its header, but what mbox files have in front of each (RFC 4155). It
+// does not count either.
+func IsEnvelope(line []byte) bool { return bytes.HasPrefix(line, []byte("From ")) }
 
 // Ignores reports whether a header field does not count.
 func Ignores(name string) bool { return ignored[strings.ToLower(name)] }

@@ -28,6 +28,8 @@ func TestSameContent(t *testing.T) {
 		"X-TUID: 1\nX-OfflineIMAP: 2\nStatus: RO\nX-Status: A\nLines: 2\ncontent-length : 7\nDELIVERED-TO: me\n" + plain,
 		"Message-ID: <a@b>\nX-Spam-Status: No,\n tests\nSubject: x\nLines: 1\n\nbody\nend\n",
 		"Received: " + strings.Repeat("long ", 5000) + "\n" + plain,
+		"From a@b Mon Mar  2 10:00:00 2026\n" + plain,
+		"From " + strings.Repeat("long ", 5000) + "\r\n" + plain,
 	} {
 		if got := factsOf(s); got.Sum != want.Sum || got.Head != want.Head || got.ID != want.ID {
 			t.Errorf("%.60q is not %q", s, plain)
@@ -51,6 +53,9 @@ func TestOtherContent(t *testing.T) {
 		"Message-ID: <a@b>\nSubject: x\n\nReceived: from a\nbody\nend\n",
 		"Message-ID: <a@b>\nSubject: x\n Received: from a\n\nbody\nend\n",
 		strings.TrimSuffix(plain, "\n"),
+		strings.Replace(plain, "Subject", "From a@b Mon Mar  2 10:00:00 2026\nSubject", 1), // not the first line
+		"From: a@b\n" + plain,
+		" \nFrom a@b Mon Mar  2 10:00:00 2026\n" + plain,
 	} {
 		if got := factsOf(s); got.Sum == want.Sum {
 			t.Errorf("%q counts as %q", s, plain)

@@ -104,8 +104,9 @@ func eachRun(list []uint32, equal func(a, b uint32) bool, fn func(run []uint32))
 	}
 }
 
-// compare orders messages by what makes them match, and those of a group so that the one that stays comes first.
-func (p Policy) compare(t *Table, a, b *Message) int {
+// Compare orders messages by what makes them match, and those of a group so that the one that stays comes first. A table in this order is
+// planned in a moment.
+func (p Policy) Compare(t *Table, a, b *Message) int {
 	if c := p.match(a, b); c != 0 {
 		return c
 	}
@@ -162,7 +163,7 @@ func (p Policy) prefer(t *Table, a, b *Message) int {
 // Plan finds the groups. Messages without the sum that p.By needs must be read before, see Candidates.
 func (t *Table) Plan(p Policy) Groups {
 	list := t.Index(func(m *Message) bool { return usable(m) && (p.By == MessageID || m.Bits&HasSum != 0) },
-		func(a, b *Message) int { return p.compare(t, a, b) })
+		func(a, b *Message) int { return p.Compare(t, a, b) })
 	g := Groups{}
 	kept := list[:0]
 	eachRun(list, func(a, b uint32) bool { return p.match(t.At(a), t.At(b)) == 0 }, func(run []uint32) {

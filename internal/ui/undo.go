@@ -91,8 +91,8 @@ func (r *Removed) sent() time.Time {
 	return r.Sent
 }
 
-// Restored prints what was brought back, and returns how many could not be.
-func (u *UI) Restored(account string, list []Removed) (missing int) {
+// Restored prints what was brought back, and returns how many could not be. synced: a sync will see them.
+func (u *UI) Restored(account string, list []Removed, synced bool) (missing int) {
 	back := slices.DeleteFunc(slices.Clone(list), func(r Removed) bool { return r.Key == "" })
 	missing = len(list) - len(back)
 	if u.JSON {
@@ -110,7 +110,11 @@ func (u *UI) Restored(account string, list []Removed) (missing int) {
 	case len(back) == 0:
 		u.Result("%snothing was brought back", name)
 	default:
-		u.Result("%s%s brought back; the next sync copies what the other side lacks", name, count(len(back), "message", "messages"))
+		next := ""
+		if synced {
+			next = "; the next sync copies what the other side lacks"
+		}
+		u.Result("%s%s brought back%s", name, count(len(back), "message", "messages"), next)
 	}
 	return missing
 }

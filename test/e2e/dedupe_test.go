@@ -167,6 +167,12 @@ func TestDedupeKilled(t *testing.T) {
 	if got := digests(t, box); !maps.Equal(got, before) {
 		t.Errorf("not the same messages after undo as before")
 	}
+	for _, m := range localOf(t, box) { // copies have the flags that they had, and what the mail reader set
+		was := map[int64]string{day.Add(time.Hour).Unix(): `\Flagged`, day.Add(2 * time.Hour).Unix(): ""}
+		if want, copied := was[m.date]; copied && strings.TrimPrefix(m.flags, `\Answered `) != want {
+			t.Errorf("%v came back with other flags, not %q", m, want)
+		}
+	}
 	t.Logf("%d runs killed, %d messages marked meanwhile", killed, renamed)
 	if killed == 0 || renamed == 0 {
 		t.Error("nothing was killed, or nothing was renamed")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"mailtwin/internal/dedupe"
@@ -40,6 +41,9 @@ type Found struct {
 
 // chunk is how many messages are asked for at a time.
 const chunk = 2000
+
+// errLabels: what looks like a copy in another mailbox is the same message, and moving it to the trash takes it out of all of them.
+var errLabels = mail.WithHint(errors.New("this server's mailboxes are labels: a message that is in several of them is there once"), "leave out --across")
 
 // noID is the key of all messages without Message-ID, which are compared by content.
 const noID = 1
@@ -85,6 +89,9 @@ func (f *finder) list(ctx context.Context, i int, box mail.Box) error {
 		if err != nil {
 			return err
 		}
+		if f.o.Policy.Across && len(f.o.Boxes) > 1 && strings.HasPrefix(e.Ident.Stable, "gmail:") {
+			return errLabels
+		}
 		m := dedupe.Message{Box: uint16(i)} //nolint:gosec // the caller has fewer
 		if e.Flags.System&mail.Deleted != 0 {
 			m.Bits |= dedupe.Deleted
@@ -108,9 +115,12 @@ func (f *finder) list(ctx context.Context, i int, box mail.Box) error {
 	return f.known(ctx, box, first)
 }
 
-// at finds a message of a mailbox by its key; the messages from first on are in the order of keys.
+// at finds a message by its key in the mailbox whose messages begin with first; they are in the order of keys.
 func (f *finder) at(first int, key mail.Key) (uint32, bool) {
-	n := f.f.Table.Len()
+	n := f.f.Table.Len() // of the mailbox that is being listed; the others end where the next one begins
+	if next := slices.IndexFunc(f.starts, func(s uint32) bool { return int(s) > first }); next >= 0 {
+		n = int(f.starts[next])
+	}
 	lo, hi := first, n
 	for lo < hi {
 		mid := (lo + hi) / 2

@@ -1,6 +1,7 @@
 package online
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 
 // Journal remembers which copies are in the trash, and where they were. It is kept in a state database of its own: an intent stands for
 // a message that is on its way, a pair for one that is in the trash. The pair's mailbox is the trash and its remote key the UID there; its
-// local key has the mailbox where the message was and its UID then, its stamp when it went.
+// local key has the mailbox where the message was, its UID then and the one in the trash, its stamp when it went.
 type Journal struct {
 	db    *state.DB
 	store store.Store
@@ -42,7 +43,10 @@ func OpenJournal(ctx context.Context, db *state.DB, s store.Store, readOnly bool
 	return j, j.settle(ctx)
 }
 
-func from(box mail.Box, key mail.Key) mail.Key { return mail.Key(string(box) + "\x00" + string(key)) }
+// from is the local key of a pair. The UID in the trash makes it unique: a mailbox that is renumbered gives its UIDs once more.
+func from(was mail.Ref, now mail.Key) mail.Key {
+	return mail.Key(string(was.Box) + "\x00" + string(was.Key) + string(now))
+}
 
 // settle finds out what became of moves that a run was stopped in.
 func (j *Journal) settle(ctx context.Context) error {
@@ -50,7 +54,7 @@ func (j *Journal) settle(ctx context.Context) error {
 	if err != nil || len(intents) == 0 {
 		return err
 	}
-	done, err := j.store.Settle(ctx, intents, nil)
+	done, err := j.ask(ctx, intents, nil)
 	if err != nil {
 		return err
 	}
@@ -66,6 +70,18 @@ func (j *Journal) settle(ctx context.Context) error {
 		}
 	}
 	return j.note(ctx, intents, done)
+}
+
+// ask lets the store settle moves. Messages that the journal knows, or that fresh names, were made by other moves: of equal copies one
+// that went must not stand for one that somebody else took away.
+func (j *Journal) ask(ctx context.Context, open []mail.Intent, fresh map[mail.Ref]bool) ([]mail.Done, error) {
+	var failed error
+	done, err := j.store.Settle(ctx, open, func(r mail.Ref) bool {
+		known, err := j.db.PairsByKey(ctx, r.Box, mail.Remote, []mail.Key{r.Key})
+		failed = cmp.Or(failed, err)
+		return len(known) > 0 || fresh[r]
+	})
+	return done, cmp.Or(err, failed)
 }
 
 // has reports whether the source of a move is still where it was.
@@ -96,7 +112,7 @@ func (j *Journal) note(ctx context.Context, intents []mail.Intent, done []mail.D
 				}
 			default:
 				p := mail.Pair{Box: in.Box, Flags: in.Entry.Flags, Ident: in.Entry.Ident, Stamp: in.Entry.Stamp}
-				p.Keys[mail.Local], p.Keys[mail.Remote] = from(in.From.Box, in.From.Key), done[i].Key
+				p.Keys[mail.Local], p.Keys[mail.Remote] = from(in.From, done[i].Key), done[i].Key
 				if err := tx.PutPair(&p); err != nil {
 					return err
 				}
@@ -135,13 +151,17 @@ func (j *Journal) move(ctx context.Context, box mail.Box, intents []mail.Intent)
 	}
 	var open []mail.Intent
 	var at []int
+	fresh := map[mail.Ref]bool{}
 	for i := range done {
-		if done[i].Key == "" && done[i].Err == nil {
+		switch {
+		case done[i].Key != "":
+			fresh[mail.Ref{Box: intents[i].Box, Key: done[i].Key}] = true
+		case done[i].Err == nil:
 			open, at = append(open, intents[i]), append(at, i)
 		}
 	}
 	if len(open) > 0 {
-		settled, err := j.store.Settle(ctx, open, nil)
+		settled, err := j.ask(ctx, open, fresh)
 		if err != nil {
 			return nil, err
 		}
@@ -210,8 +230,10 @@ func (j *Journal) List(ctx context.Context) (all []Moved, err error) {
 }
 
 // Restore moves copies back into the mailboxes where they were; a mailbox that is gone is made again. It returns their keys there,
-// "" for those that are not in the trash any more; they are forgotten.
+// "" for those that are not in the trash any more; they are forgotten. Those that the server refuses to move stay there, and the first
+// refusal is the error once all others are back.
 func (j *Journal) Restore(ctx context.Context, list []Moved) ([]mail.Key, error) {
+	var refused error
 	keys := make([]mail.Key, len(list))
 	groups := map[[2]mail.Box][]int{}
 	for i := range list {
@@ -233,22 +255,24 @@ func (j *Journal) Restore(ctx context.Context, list []Moved) ([]mail.Key, error)
 			return keys, err
 		}
 		for part := range slices.Chunk(group, batch) {
-			if err := j.restore(ctx, list, part, keys); err != nil {
+			no, err := j.restore(ctx, list, part, keys)
+			if err != nil {
 				return keys, err
 			}
+			refused = cmp.Or(refused, no)
 		}
 	}
-	return keys, nil
+	return keys, refused
 }
 
-func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []mail.Key) error {
+func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []mail.Key) (refused, err error) {
 	var intents []mail.Intent
 	var at []int
 	for _, i := range part {
 		m := &list[i]
 		known, err := j.db.PairsByKey(ctx, m.Trash, mail.Remote, []mail.Key{m.Key})
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(known) == 0 { // the trash was renumbered
 			continue
@@ -257,19 +281,22 @@ func (j *Journal) restore(ctx context.Context, list []Moved, part []int, keys []
 		at = append(at, i)
 	}
 	if len(intents) == 0 {
-		return nil
+		return nil, nil
 	}
 	done, err := j.move(ctx, list[part[0]].Trash, intents)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var gone []int64
 	for k, i := range at {
-		if keys[i] = done[k].Key; keys[i] == "" && done[k].Err == nil {
+		switch keys[i] = done[k].Key; {
+		case done[k].Err != nil:
+			refused = cmp.Or(refused, fmt.Errorf("move messages back to %q: %w", list[i].Box, done[k].Err))
+		case keys[i] == "":
 			gone = append(gone, intents[k].Pair)
 		}
 	}
-	return j.db.Update(ctx, true, func(tx *state.Tx) error {
+	return refused, j.db.Update(ctx, true, func(tx *state.Tx) error {
 		for _, id := range gone {
 			if err := tx.DropPair(id); err != nil {
 				return err

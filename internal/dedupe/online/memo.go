@@ -25,9 +25,12 @@ var errForeign = errors.New("it is of another epoch or form")
 // kind tells apart what is remembered for different policies, whose sums are not the same.
 func (f *finder) kind() string { return "online-" + f.o.Policy.By.String() }
 
+// memoVersion is part of the hash of the epoch.
+const memoVersion = "2"
+
 func epochHash(epoch string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(epoch))
+	_, _ = h.Write([]byte(memoVersion + epoch))
 	return h.Sum64()
 }
 

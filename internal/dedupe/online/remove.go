@@ -2,9 +2,12 @@ package online
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
+	"mailtwin/internal/dedupe"
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
 )
@@ -37,6 +40,7 @@ type remover struct {
 	o     RemoveOptions
 	found *Found
 	flags []map[mail.Key]mail.Flags // of the messages of groups, by mailbox, as they are now
+	stays map[uint32]uint32         // by copy
 	res   Result
 }
 
@@ -55,8 +59,10 @@ func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) 
 		return r.res, err
 	}
 	byBox := map[uint16][]uint32{}
+	r.stays = map[uint32]uint32{}
 	for _, g := range groups {
 		for _, i := range g[1:] {
+			r.stays[i] = g[0]
 			box := found.Table.At(i).Box
 			byBox[box] = append(byBox[box], i)
 		}
@@ -136,7 +142,11 @@ func (r *remover) pass(ctx context.Context) (groups [][]uint32, err error) {
 		stays := r.found.Table.At(all[0])
 		has, there := r.flags[stays.Box][r.key(all[0])]
 		if !there {
-			r.skip(all[1:], "the message that would stay is not there any more: run again")
+			r.skip(all[1:], goneMeanwhile)
+			continue
+		}
+		if has.System&mail.Deleted != 0 && stays.Bits&dedupe.Deleted == 0 {
+			r.skip(all[1:], "the one that would stay was marked as deleted meanwhile: run again")
 			continue
 		}
 		group := []uint32{all[0]}
@@ -193,7 +203,45 @@ func (r *remover) trash(ctx context.Context) error {
 	return r.o.Journal.mailbox(ctx, r.o.Trash, epoch)
 }
 
+const goneMeanwhile = "the message that would stay is not there any more: run again"
+
+// safe returns those copies whose messages that stay are there at this moment: other clients are at work too, and the look at the
+// flags may be long ago.
+func (r *remover) safe(ctx context.Context, list []uint32) (left []uint32, err error) {
+	wanted := map[uint16][]mail.Key{}
+	for _, i := range list {
+		stays := r.stays[i]
+		box := r.found.Table.At(stays).Box
+		wanted[box] = append(wanted[box], r.key(stays))
+	}
+	there := map[mail.Ref]bool{}
+	for box, keys := range wanted {
+		name := r.o.Boxes[box]
+		slices.Sort(keys)
+		err := r.o.Store.Identify(ctx, name, slices.Compact(keys), false, func(key mail.Key, _ mail.Ident) error {
+			there[mail.Ref{Box: name, Key: key}] = true
+			return nil
+		})
+		if err != nil && !errors.Is(err, store.ErrGone) {
+			return nil, err
+		}
+	}
+	for _, i := range list {
+		stays := r.stays[i]
+		if there[mail.Ref{Box: r.o.Boxes[r.found.Table.At(stays).Box], Key: r.key(stays)}] {
+			left = append(left, i)
+			continue
+		}
+		r.skip([]uint32{i}, goneMeanwhile)
+	}
+	return left, nil
+}
+
 func (r *remover) move(ctx context.Context, box int, list []uint32) error {
+	list, err := r.safe(ctx, list)
+	if err != nil || len(list) == 0 {
+		return err
+	}
 	intents := make([]mail.Intent, len(list))
 	keys := make([]mail.Key, len(list))
 	now := uint64(r.o.Now().Unix()) //nolint:gosec // after 1970

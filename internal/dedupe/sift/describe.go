@@ -138,9 +138,11 @@ func ReadParts(ctx context.Context, message io.Reader) (p Parts, err error) {
 	r := bufio.NewReaderSize(message, bufSize)
 	p.fields = map[string]string{}
 	name, room := "", 4*maxShown
-	for room > 0 {
+	for first := true; room > 0; first = false {
 		line, err := r.ReadSlice('\n')
-		room -= len(line)
+		if room -= len(line); first && dedupe.IsEnvelope(line) {
+			continue
+		}
 		text := string(bytes.TrimRight(line, "\r\n"))
 		if text == "" || err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			break

@@ -61,6 +61,7 @@ type finder struct {
 	read    atomic.Int64
 	mu      sync.Mutex
 	trouble []error
+	failed  map[*dedupe.Message]bool // what cannot be read
 }
 
 // maxTrouble is how many errors are kept.
@@ -91,7 +92,7 @@ func Find(ctx context.Context, o Options) (*Found, error) {
 	}
 	for i := range f.memory {
 		if m := &f.memory[i]; m.changed || f.read.Load() > before {
-			if err := m.save(ctx, f.t, i, o.Folders[i].Name, o.Now()); err != nil {
+			if err := m.save(ctx, f.t, o.Policy, i, o.Folders[i].Name, o.Now()); err != nil {
 				found.Unsaved = fmt.Errorf("remember what was read of %q: %w", o.Folders[i].Name, err)
 			}
 		}
@@ -101,6 +102,9 @@ func Find(ctx context.Context, o Options) (*Found, error) {
 	}
 	found.Groups = f.t.Plan(o.Policy)
 	found.Read, found.Unreadable = int(f.read.Load()), f.trouble
+	if more := len(f.failed) - len(f.trouble); more > 0 {
+		found.Unreadable = append(found.Unreadable, fmt.Errorf("find duplicates: %d more messages cannot be read", more))
+	}
 	return found, ctx.Err()
 }
 
@@ -204,7 +208,7 @@ func (f *finder) list(ctx context.Context, i int, lost map[string]uint32) error 
 				}
 				if at, ok := lost[string(dedupe.Unique(name))]; ok {
 					m := f.t.At(at)
-					m.Bits = uint8(k) * dedupe.Cur //nolint:gosec // 0 or 1
+					m.Bits = uint8(k)*dedupe.Cur | m.Bits&dedupe.Deleted //nolint:gosec // 0 or 1
 					err = cmp.Or(err, f.t.Rename(m, name))
 				}
 			}
@@ -287,7 +291,7 @@ func (f *finder) statOne(st *unix.Stat_t, m *dedupe.Message) {
 	}
 	m.Stamp, m.Size, m.Date = stampOf(st), st.Size, mtime(st)/int64(time.Second)
 	m.Key = st.Ino // until it is read, for the order of reading
-	if hasT(f.t.Name(m)) && m.Bits&dedupe.Cur != 0 {
+	if m.Bits &^= dedupe.Deleted; hasT(f.t.Name(m)) && m.Bits&dedupe.Cur != 0 {
 		m.Bits |= dedupe.Deleted
 	}
 }
@@ -301,7 +305,10 @@ func hasT(name []byte) bool {
 func (f *finder) note(m *dedupe.Message, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if len(f.trouble) < maxTrouble {
+	if f.failed == nil {
+		f.failed = map[*dedupe.Message]bool{}
+	}
+	if f.failed[m] = true; len(f.trouble) < maxTrouble {
 		f.trouble = append(f.trouble, fmt.Errorf("read %s in %q: %w", f.t.Name(m), f.o.Folders[m.Box].Name, err))
 	}
 }
@@ -346,29 +353,12 @@ func (f *finder) mark(i int) (string, error) {
 	return string(b), nil
 }
 
-// settled reports whether a change after the mark would surely show: its times are not of this moment.
-func settled(mark string, now time.Time) bool {
-	latest, fine := int64(0), false
-	for i, part := range bytes.Fields([]byte(mark)) {
-		n, err := strconv.ParseInt(string(part), 36, 64)
-		if i == 0 || err != nil || n < 1e15 { // the path, a device, an inode
-			continue
-		}
-		latest, fine = max(latest, n), fine || n%int64(time.Millisecond) != 0
-	}
-	limit := 2 * time.Second
-	if fine {
-		limit = 100 * time.Millisecond
-	}
-	return now.UnixNano()-latest > int64(limit)
-}
-
 // renamed looks once more for messages that a mail reader renamed between the list and the look.
 func (f *finder) renamed(ctx context.Context, i int, first uint32) error {
 	for range 3 {
 		lost := map[string]uint32{}
 		for k := first; int(k) < f.t.Len(); k++ {
-			if m := f.t.At(k); m.Bits&(dedupe.Gone|dedupe.Bare) == dedupe.Gone {
+			if m := f.t.At(k); m.Bits&(dedupe.Gone|dedupe.Bare) == dedupe.Gone && !f.failed[m] {
 				lost[string(dedupe.Unique(f.t.Name(m)))] = k
 			}
 		}

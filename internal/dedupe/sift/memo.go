@@ -2,6 +2,7 @@ package sift
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -14,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"mailtwin/internal/dedupe"
@@ -125,7 +127,7 @@ type memory struct {
 }
 
 const (
-	memoVersion = 1
+	memoVersion = 2
 	memoSize    = 50             // of a message without its name
 	trustFor    = 24 * time.Hour // how long folders that did not change stand for messages that did not
 	savedBits   = dedupe.Cur | dedupe.HasKey | dedupe.HasSum | dedupe.Bare | dedupe.Deleted
@@ -192,7 +194,7 @@ func (m *memory) recall(ctx context.Context, t *dedupe.Table, box int, name mail
 }
 
 // save remembers the messages of a mailbox.
-func (m *memory) save(ctx context.Context, t *dedupe.Table, box int, name mail.Box, now time.Time) error {
+func (m *memory) save(ctx context.Context, t *dedupe.Table, p dedupe.Policy, box int, name mail.Box, now time.Time) error {
 	if m.memo == nil {
 		return nil
 	}
@@ -203,7 +205,7 @@ func (m *memory) save(ctx context.Context, t *dedupe.Table, box int, name mail.B
 			return
 		}
 		list := t.Index(func(x *dedupe.Message) bool { return int(x.Box) == box && x.Bits&dedupe.Gone == 0 }, func(a, b *dedupe.Message) int {
-			return cmp.Or(cmp.Compare(a.Key, b.Key), slices.Compare(a.Sum[:], b.Sum[:])) // nearly in the order that a plan needs
+			return p.Compare(t, a, b) // the order that a plan needs
 		})
 		for part := range slices.Chunk(list, 2048) {
 			buf = buf[:0]
@@ -250,4 +252,21 @@ func eachSaved(p []byte, fn func(m dedupe.Message, name []byte) error) error {
 		p = p[end:]
 	}
 	return nil
+}
+
+// settled reports whether a change after the mark would surely show: its times are not of this moment.
+func settled(mark string, now time.Time) bool {
+	latest, fine := int64(0), false
+	for i, part := range bytes.Fields([]byte(mark)) {
+		n, err := strconv.ParseInt(string(part), 36, 64)
+		if i == 0 || err != nil || n < 1e15 { // the path, a device, an inode
+			continue
+		}
+		latest, fine = max(latest, n), fine || n%int64(time.Millisecond) != 0
+	}
+	limit := 2 * time.Second
+	if fine {
+		limit = 100 * time.Millisecond
+	}
+	return now.UnixNano()-latest > int64(limit)
 }

@@ -7,9 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"mailtwin/internal/dedupe"
 	"mailtwin/internal/mail"
@@ -52,6 +51,7 @@ type remover struct {
 	o     RemoveOptions
 	f     *finder
 	boxes []*maildirstore.Doubles
+	wrong []atomic.Bool // by folder: what is remembered of it
 	res   Result
 	again []job // to be tried once more
 	total int
@@ -63,10 +63,13 @@ func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) 
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	r := &remover{o: o, f: &finder{o: o.Options, t: found.Table, dirs: make([][2]*os.File, len(o.Folders))}, boxes: make([]*maildirstore.Doubles, len(o.Folders))}
+	r := &remover{o: o, f: &finder{o: o.Options, t: found.Table, dirs: make([][2]*os.File, len(o.Folders))}, boxes: make([]*maildirstore.Doubles, len(o.Folders)), wrong: make([]atomic.Bool, len(o.Folders))}
 	defer r.f.close()
 	for i := range o.Folders {
 		err := r.f.open(i)
+		if err == nil {
+			err = alone(r.f.dirs[i][1])
+		}
 		if err == nil {
 			r.boxes[i], err = o.Store.Doubles(ctx, o.Folders[i].Name)
 		}
@@ -108,7 +111,7 @@ func Remove(ctx context.Context, o RemoveOptions, found *Found) (Result, error) 
 			r.skip(c, "another program renames it all the time: run again")
 		}
 	}
-	return r.res, nil
+	return r.res, r.forget(ctx)
 }
 
 // skip notes why a copy stays.
@@ -142,135 +145,14 @@ func (r *remover) batch(ctx context.Context, jobs []job) error {
 	for _, b := range r.boxes {
 		err = errors.Join(err, b.Flush())
 	}
-	if err == nil && r.o.Allow != nil {
-		err = r.allow(ctx, left, false)
+	if r.o.Allow != nil { // also when it was stopped: what the user let through now is not let through for good
+		err = errors.Join(err, r.allow(context.WithoutCancel(ctx), left, false))
 	}
 	r.again = append(r.again, left...)
 	if r.f.o.Progress != nil {
 		r.f.o.Progress("remove", r.res.Removed, r.total)
 	}
 	return err
-}
-
-// verdict is what a second reading says of a message.
-type verdict uint8
-
-const (
-	same verdict = iota
-	lost
-	changed
-	busy
-	unread
-)
-
-func (v verdict) String() string {
-	return [...]string{"", "it is gone", "it is not the same any more", "another program is renaming it: run again", "it cannot be read"}[v]
-}
-
-// verify reads all messages of the jobs again and returns the jobs with what is still as it was found.
-func (r *remover) verify(ctx context.Context, jobs []job) ([]job, error) {
-	var members []uint32
-	at := map[uint32]verdict{}
-	for _, j := range jobs {
-		members = append(append(members, j.keep), j.copies...)
-	}
-	for _, i := range members {
-		at[i] = lost
-	}
-	list := members
-	for round := 0; len(list) > 0 && round <= rounds; round++ {
-		if round > 0 {
-			if err := r.search(ctx, list); err != nil {
-				return nil, err
-			}
-		}
-		verdicts := make([]verdict, len(list))
-		index := make(map[uint32]int, len(list))
-		for k, i := range list {
-			index[i] = k
-		}
-		err := parallel(ctx, r.f, 0, list, "", r.f.reader, func(rd *reader, i uint32, m *dedupe.Message) error {
-			v := r.reread(ctx, rd, m)
-			verdicts[index[i]] = v
-			return nil
-		})
-		if err != nil {
-			return nil, err
-		}
-		var next []uint32
-		for k, i := range list {
-			if at[i] = verdicts[k]; verdicts[k] == lost {
-				next = append(next, i)
-			}
-		}
-		list = next
-	}
-	kept := jobs[:0]
-	for _, j := range jobs {
-		var good []uint32
-		for _, c := range j.copies {
-			switch {
-			case at[j.keep] != same:
-				r.skip(c, "the message that would stay: "+at[j.keep].String())
-			case at[c] == lost: // somebody removed it: nothing is left to do
-			case at[c] != same:
-				r.skip(c, at[c].String())
-			default:
-				good = append(good, c)
-			}
-		}
-		if len(good) > 0 {
-			kept = append(kept, job{j.keep, good})
-		}
-	}
-	return kept, nil
-}
-
-// search looks for messages under the names that they have by now.
-func (r *remover) search(ctx context.Context, list []uint32) error {
-	byBox := map[uint16]map[string]uint32{}
-	for _, i := range list {
-		m := r.f.t.At(i)
-		if byBox[m.Box] == nil {
-			byBox[m.Box] = map[string]uint32{}
-		}
-		byBox[m.Box][string(dedupe.Unique(r.f.t.Name(m)))] = i
-	}
-	for box, names := range byBox {
-		if err := r.f.list(ctx, int(box), names); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reread reads a message again and compares it with what the plan rests on.
-func (r *remover) reread(ctx context.Context, rd *reader, m *dedupe.Message) verdict {
-	fd, err := r.f.openMessage(m)
-	if err != nil {
-		if errors.Is(err, unix.ENOENT) {
-			return lost
-		}
-		return unread
-	}
-	defer func() { _ = unix.Close(fd) }()
-	var st unix.Stat_t
-	if err := retry(func() error { return unix.Fstat(fd, &st) }); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return unread
-	}
-	if st.Nlink > 1 && r.f.o.Now().UnixNano()-ctime(&st) < int64(60e9) { // between the link and the unlink of a rename
-		return busy
-	}
-	facts, _, err := rd.read(ctx, fd, st.Size, true)
-	if err != nil {
-		return unread
-	}
-	now := dedupe.Message{}
-	learn(&now, facts, true, r.o.Policy.By)
-	if r.o.Policy.By == dedupe.MessageID && now.Key == m.Key && now.Key != 0 || r.o.Policy.By != dedupe.MessageID && now.Sum == m.Sum {
-		return same
-	}
-	return changed
 }
 
 // kept are the flags that no copy passes on: one that is about to be expunged, or that is a draft, must not make the message
@@ -288,8 +170,14 @@ func (r *remover) flags(ctx context.Context, jobs []job) ([]job, error) {
 		}
 		m := r.f.t.At(j.keep)
 		b, name, cur := r.boxes[m.Box], string(r.f.t.Name(m)), m.Bits&dedupe.Cur != 0
-		add = add.Minus(kept).Minus(b.Flags(name))
-		if add.Empty() {
+		has := b.Flags(name)
+		if has.System&mail.Deleted != 0 && m.Bits&dedupe.Deleted == 0 {
+			for _, c := range j.copies {
+				r.skip(c, "the one that would stay was marked as deleted meanwhile: run again")
+			}
+			continue
+		}
+		if add = add.Minus(kept).Minus(has); add.Empty() {
 			done = append(done, j)
 			continue
 		}
@@ -357,22 +245,26 @@ func (r *remover) allow(ctx context.Context, jobs []job, allowed bool) error {
 	return nil
 }
 
-// stow moves the copies to the attic. It returns those that somebody renamed meanwhile.
+// stow moves the copies to the attic. It returns those that somebody renamed or wrote anew since they were read, or whose message
+// that stays somebody did that to; and with an error, all that were not moved.
 func (r *remover) stow(ctx context.Context, jobs []job) (left []job, err error) {
-	for _, j := range jobs {
+	for k, j := range jobs {
 		if ctx.Err() != nil {
-			return left, ctx.Err()
+			return append(left, jobs[k:]...), ctx.Err()
 		}
-		m := r.f.t.At(j.keep)
-		if !r.boxes[m.Box].There(string(r.f.t.Name(m)), m.Bits&dedupe.Cur != 0) {
+		if r.stale(j.keep) {
 			left = append(left, j)
 			continue
 		}
 		var missed []uint32
-		for _, c := range j.copies {
+		for n, c := range j.copies {
 			m := r.f.t.At(c)
 			if r.sameName(j.keep, c) {
 				r.skip(c, "it has the name of the one that stays: run again")
+				continue
+			}
+			if r.stale(c) {
+				missed = append(missed, c)
 				continue
 			}
 			err := r.boxes[m.Box].Stow(ctx, string(r.f.t.Name(m)), m.Bits&dedupe.Cur != 0)
@@ -380,6 +272,7 @@ func (r *remover) stow(ctx context.Context, jobs []job) (left []job, err error) 
 			case errors.Is(err, fs.ErrNotExist):
 				missed = append(missed, c)
 			case err != nil:
+				left = append(append(left, job{j.keep, append(missed, j.copies[n:]...)}), jobs[k+1:]...)
 				return left, fmt.Errorf("remove %s from %q: %w", r.f.t.Name(m), r.f.o.Folders[m.Box].Name, err)
 			default:
 				r.res.Removed++
@@ -391,11 +284,4 @@ func (r *remover) stow(ctx context.Context, jobs []job) (left []job, err error) 
 		}
 	}
 	return left, nil
-}
-
-// sameName reports whether two messages have come to name one file: that of a copy which somebody renamed was looked for by a
-// unique name that is not unique.
-func (r *remover) sameName(a, b uint32) bool {
-	x, y := r.f.t.At(a), r.f.t.At(b)
-	return x.Box == y.Box && (x.Bits^y.Bits)&dedupe.Cur == 0 && string(r.f.t.Name(x)) == string(r.f.t.Name(y))
 }

@@ -113,12 +113,6 @@ func (d *Doubles) Settle(names map[string]bool) error {
 	return nil
 }
 
-// There reports whether a file still has this name.
-func (d *Doubles) There(name string, cur bool) bool {
-	st, err := d.s.fs.Stat(filepath.Join(d.b.dir, sub(cur), name), false)
-	return err == nil && st.Mode.IsRegular()
-}
-
 // Stow moves a file to the attic. ErrNotExist if it has another name by now. See Flush.
 func (d *Doubles) Stow(ctx context.Context, name string, cur bool) error {
 	if err := d.s.writable(ctx); err != nil {
