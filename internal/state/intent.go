@@ -87,7 +87,7 @@ func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
 
 // intents are the rows that a transaction has to do with; they are written at its end.
 type intents struct {
-	rows    map[int64]intentRow // nil: all of them are to be forgotten
+	rows    map[int64]intentRow
 	changed map[int64]bool
 	next    int64 // row and place of the next one; 0: not known yet
 }
@@ -127,7 +127,7 @@ func (tx *Tx) AddIntent(in *mail.Intent) error {
 	return nil
 }
 
-// row reads the row of an intent, once.
+// intentRow reads the row of an intent, once.
 func (tx *Tx) intentRow(id int64) (intentRow, error) {
 	t := &tx.intents
 	row := id >> placeBits
@@ -136,6 +136,10 @@ func (tx *Tx) intentRow(id int64) (intentRow, error) {
 	}
 	if t.rows == nil {
 		t.rows, t.changed = map[int64]intentRow{}, map[int64]bool{}
+	}
+	if r := tx.w.intents[row]; r != nil {
+		t.rows[row] = r
+		return r, nil
 	}
 	s, err := tx.w.stmt("SELECT value, crc FROM intent WHERE id = ?")
 	if err != nil {
@@ -212,6 +216,15 @@ func (tx *Tx) flushIntents() error {
 			return err
 		}
 	}
-	tx.intents.changed = nil
 	return nil
+}
+
+// remember keeps the rows of a transaction that was completed, so that they need not be read to be forgotten; of one that was not,
+// nothing is known.
+func (w *writer) remember(t *intents, done bool) {
+	for row := range t.changed {
+		if delete(w.intents, row); done && len(t.rows[row]) > 0 {
+			w.intents[row] = t.rows[row]
+		}
+	}
 }

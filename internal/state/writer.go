@@ -17,6 +17,8 @@ type writer struct {
 	conn  *sql.Conn
 	full  bool // synchronous=FULL is set
 	stmts map[string]*sql.Stmt
+
+	intents map[int64]intentRow // as they are stored, those that were written here
 }
 
 // newWriter opens the connection and makes sure of the journal mode (rule 3): WAL, else DELETE as on network file systems.
@@ -25,7 +27,7 @@ func newWriter(ctx context.Context, uri string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{pool: pool, stmts: map[string]*sql.Stmt{}}
+	w := &writer{pool: pool, stmts: map[string]*sql.Stmt{}, intents: map[int64]intentRow{}}
 	if w.conn, err = pool.Conn(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
@@ -139,6 +141,7 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err == nil {
 		err = explain("write state database", tx.exec("COMMIT"))
 	}
+	w.remember(&tx.intents, err == nil)
 	if err != nil {
 		_ = tx.exec("ROLLBACK") // SQLite may have done so itself
 	}
