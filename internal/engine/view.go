@@ -25,6 +25,7 @@ func (r *run) view(ctx context.Context) error {
 		return err
 	}
 	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
+		defer r.viewAhead(ctx, b, mail.Remote)()
 		for _, side := range mail.Sides {
 			if err := r.viewFirst(ctx, b, side); err != nil {
 				return err
@@ -159,6 +160,38 @@ func (r *run) wholeDue(b *boxRun, side mail.Side) bool {
 	return r.o.Now().Sub(at) > wholeEvery+spread
 }
 
+// viewAhead asks one side for its view of a mailbox while the other is being looked at; the function that it returns waits for the
+// answer, if nobody wanted it.
+func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait func()) {
+	if r.o.crash != nil || !b.exists[side] || r.same(b, side) || !b.exists[side.Other()] || r.same(b, side.Other()) {
+		return func() {}
+	}
+	var view mail.View
+	var err error
+	asked := make(chan struct{})
+	since := r.since(b, side)
+	go func() {
+		defer close(asked)
+		view, err = r.stores[side].View(ctx, b.name, since)
+	}()
+	b.ahead[side] = func() (mail.View, error) {
+		<-asked
+		return view, err
+	}
+	return func() {
+		<-asked
+		b.ahead[side] = nil
+	}
+}
+
+// since is the mark from which a side is asked for changes first.
+func (r *run) since(b *boxRun, side mail.Side) mail.Mark {
+	if r.suspect != "" || r.wholeDue(b, side) {
+		return ""
+	}
+	return b.old.Mark[side]
+}
+
 // viewFirst views one side of a mailbox if it may have changed.
 func (r *run) viewFirst(ctx context.Context, b *boxRun, side mail.Side) error {
 	if !b.exists[side] {
@@ -171,11 +204,7 @@ func (r *run) viewFirst(ctx context.Context, b *boxRun, side mail.Side) error {
 		b.proven[side] = b.old.Mark[side]
 		return nil
 	}
-	since := b.old.Mark[side]
-	if r.suspect != "" || r.wholeDue(b, side) {
-		since = ""
-	}
-	return r.viewSide(ctx, b, side, since)
+	return r.viewSide(ctx, b, side, r.since(b, side))
 }
 
 // allGone takes every pair of a missing mailbox as gone, so that moves out of it are found.
@@ -192,7 +221,11 @@ func (r *run) allGone(ctx context.Context, b *boxRun, side mail.Side) error {
 // viewSide views one side of a mailbox and adds its news to the plan.
 func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mail.Mark) error {
 	b.plan.Reset(side)
-	v, err := r.stores[side].View(ctx, b.name, since)
+	ask := func() (mail.View, error) { return r.stores[side].View(ctx, b.name, since) }
+	if b.ahead[side] != nil {
+		ask, b.ahead[side] = b.ahead[side], nil
+	}
+	v, err := ask()
 	if err != nil {
 		return err
 	}
@@ -269,144 +302,4 @@ func (r *run) checkEpoch(ctx context.Context, b *boxRun, side mail.Side, epoch s
 		b.plan.Edited, b.open = nil, true
 	}
 	return true, err
-}
-
-func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) (err error) {
-	marked := r.o.Expunge != plan.ExpungeNone
-	if same, err := r.sameSum(ctx, b, side, v, marked); err != nil || same {
-		return err
-	}
-	shown := 0
-	all := func(yield func(mail.Entry, error) bool) {
-		shown = 0
-		for e, err := range v.All {
-			shown++
-			if !yield(e, err) {
-				return
-			}
-		}
-	}
-	defer func() {
-		if err == nil && v.Total >= 0 && shown < v.Total {
-			b.plan.DropGone(side)
-			b.open = true
-		}
-	}()
-	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), all, marked) {
-		if err != nil {
-			return err
-		}
-		b.plan.Add(side, c)
-	}
-	return nil
-}
-
-// sameSum reports whether a whole view shows just what the base has, by their fingerprints: after a sync that changed
-// something, the next one sees its echo, and need not compare it pair by pair.
-func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole, marked bool) (bool, error) {
-	if marked {
-		return false, nil
-	}
-	want, err := r.db.Sum(ctx, b.name, side)
-	if err != nil {
-		return false, stateError(err)
-	}
-	if want == (mail.Sum{}) {
-		return false, nil // nothing is known of it
-	}
-	var sum mail.Sum
-	for e, err := range v.All {
-		if err != nil {
-			return false, err
-		}
-		sum.Add(e.Key, e.Flags)
-	}
-	return sum == want, nil
-}
-
-// deltaChunk is how many changed messages are looked up in the base at a time.
-const deltaChunk = 500
-
-// diffDelta adds the news of a delta; false if its arithmetic does not agree with the number of messages that the mailbox
-// has (rule 10).
-func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (agrees bool, err error) {
-	total, err := r.db.Count(ctx, b.name, side)
-	if err != nil {
-		return false, stateError(err)
-	}
-	chunk := make([]mail.Entry, 0, deltaChunk)
-	for e, err := range v.Changed {
-		if err != nil {
-			return false, err
-		}
-		if chunk = append(chunk, e); len(chunk) == deltaChunk {
-			n, err := r.diffChunk(ctx, b, side, chunk)
-			if err != nil {
-				return false, err
-			}
-			total, chunk = total+n, chunk[:0]
-		}
-	}
-	n, err := r.diffChunk(ctx, b, side, chunk)
-	if err != nil {
-		return false, err
-	}
-	total += n
-	n, err = r.diffGone(ctx, b, side, v)
-	total -= n
-	return v.Total < 0 || total == v.Total, err
-}
-
-// diffChunk adds changed messages in key order; it returns how many arrived.
-func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry) (arrived int, err error) {
-	keys := make([]mail.Key, len(chunk))
-	for i, e := range chunk {
-		keys[i] = e.Key
-	}
-	pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
-	if err != nil {
-		return 0, stateError(err)
-	}
-	byKey := make(map[mail.Key]*mail.Pair, len(pairs))
-	for i := range pairs {
-		byKey[pairs[i].Keys[side]] = &pairs[i]
-	}
-	marked := r.o.Expunge != plan.ExpungeNone
-	for _, e := range chunk {
-		p := byKey[e.Key]
-		if p == nil {
-			arrived++
-		} else if !plan.HasNews(side, p, e.Flags, marked) {
-			continue
-		}
-		b.plan.Add(side, plan.Change{Pair: p, Now: e})
-	}
-	return arrived, nil
-}
-
-// diffGone adds what a delta says is gone; it returns how many of the base that were.
-func (r *run) diffGone(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (gone int, err error) {
-	keys := make([]mail.Key, 0, deltaChunk)
-	flush := func() error {
-		pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
-		if err != nil {
-			return stateError(err)
-		}
-		for i := range pairs {
-			b.plan.Add(side, plan.Change{Pair: &pairs[i], Gone: true})
-		}
-		gone, keys = gone+len(pairs), keys[:0]
-		return nil
-	}
-	for k, err := range v.Gone {
-		if err != nil {
-			return gone, err
-		}
-		if keys = append(keys, k); len(keys) == deltaChunk {
-			if err := flush(); err != nil {
-				return gone, err
-			}
-		}
-	}
-	return gone, flush()
 }

@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+)
+
+// diffWhole adds the news of a whole view. A view that shows less than there is says nothing of what it leaves out (rule 10).
+func (r *run) diffWhole(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole) (err error) {
+	marked := r.o.Expunge != plan.ExpungeNone
+	if same, err := r.sameSum(ctx, b, side, v, marked); err != nil || same {
+		return err
+	}
+	shown := 0
+	all := func(yield func(mail.Entry, error) bool) {
+		shown = 0
+		for e, err := range v.All {
+			shown++
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+	defer func() {
+		if err == nil && v.Total >= 0 && shown < v.Total {
+			b.plan.DropGone(side)
+			b.open = true
+		}
+	}()
+	for c, err := range plan.Diff(side, r.db.Pairs(ctx, b.name, side), all, marked) {
+		if err != nil {
+			return err
+		}
+		b.plan.Add(side, c)
+	}
+	return nil
+}
+
+// sameSum reports whether a whole view shows just what the base has, by their fingerprints: after a sync that changed
+// something, the next one sees its echo, and need not compare it pair by pair.
+func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Whole, marked bool) (bool, error) {
+	if marked {
+		return false, nil
+	}
+	want, err := r.db.Sum(ctx, b.name, side)
+	if err != nil {
+		return false, stateError(err)
+	}
+	if want == (mail.Sum{}) {
+		return false, nil // nothing is known of it
+	}
+	var sum mail.Sum
+	for e, err := range v.All {
+		if err != nil {
+			return false, err
+		}
+		sum.Add(e.Key, e.Flags)
+	}
+	return sum == want, nil
+}
+
+// deltaChunk is how many changed messages are looked up in the base at a time.
+const deltaChunk = 500
+
+// diffDelta adds the news of a delta; false if its arithmetic does not agree with the number of messages that the mailbox
+// has (rule 10).
+func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (agrees bool, err error) {
+	total, err := r.db.Count(ctx, b.name, side)
+	if err != nil {
+		return false, stateError(err)
+	}
+	chunk := make([]mail.Entry, 0, deltaChunk)
+	for e, err := range v.Changed {
+		if err != nil {
+			return false, err
+		}
+		if chunk = append(chunk, e); len(chunk) == deltaChunk {
+			n, err := r.diffChunk(ctx, b, side, chunk)
+			if err != nil {
+				return false, err
+			}
+			total, chunk = total+n, chunk[:0]
+		}
+	}
+	n, err := r.diffChunk(ctx, b, side, chunk)
+	if err != nil {
+		return false, err
+	}
+	total += n
+	n, err = r.diffGone(ctx, b, side, v)
+	total -= n
+	return v.Total < 0 || total == v.Total, err
+}
+
+// diffChunk adds changed messages in key order; it returns how many arrived.
+func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry) (arrived int, err error) {
+	keys := make([]mail.Key, len(chunk))
+	for i, e := range chunk {
+		keys[i] = e.Key
+	}
+	pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+	if err != nil {
+		return 0, stateError(err)
+	}
+	byKey := make(map[mail.Key]*mail.Pair, len(pairs))
+	for i := range pairs {
+		byKey[pairs[i].Keys[side]] = &pairs[i]
+	}
+	marked := r.o.Expunge != plan.ExpungeNone
+	for _, e := range chunk {
+		p := byKey[e.Key]
+		if p == nil {
+			arrived++
+		} else if !plan.HasNews(side, p, e.Flags, marked) {
+			continue
+		}
+		b.plan.Add(side, plan.Change{Pair: p, Now: e})
+	}
+	return arrived, nil
+}
+
+// diffGone adds what a delta says is gone; it returns how many of the base that were.
+func (r *run) diffGone(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (gone int, err error) {
+	keys := make([]mail.Key, 0, deltaChunk)
+	flush := func() error {
+		pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+		if err != nil {
+			return stateError(err)
+		}
+		for i := range pairs {
+			b.plan.Add(side, plan.Change{Pair: &pairs[i], Gone: true})
+		}
+		gone, keys = gone+len(pairs), keys[:0]
+		return nil
+	}
+	for k, err := range v.Gone {
+		if err != nil {
+			return gone, err
+		}
+		if keys = append(keys, k); len(keys) == deltaChunk {
+			if err := flush(); err != nil {
+				return gone, err
+			}
+		}
+	}
+	return gone, flush()
+}
