@@ -24,6 +24,7 @@ type known struct {
 	stamp    uint64
 	doubtful bool // it is left to the first sync
 	verified bool // the content is known to be the same
+	altered  bool // it is the same but for what a mail library does to a message
 }
 
 func (k *known) key(side mail.Side) mail.Key {
@@ -203,8 +204,11 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 			continue
 		}
 		t.Paired++
-		if k.verified {
+		if k.verified || k.altered {
 			t.Compared++
+		}
+		if k.altered {
+			t.Altered++
 		}
 		t.pairs = append(t.pairs, k.pair(f.Box))
 	}
@@ -229,6 +233,9 @@ func (k *known) pair(box mail.Box) mail.Pair {
 		} else {
 			p.Left = mail.LeftVanished
 		}
+	}
+	if k.altered {
+		p.Left = mail.LeftAltered
 	}
 	return p
 }

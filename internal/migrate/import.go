@@ -48,6 +48,7 @@ type Box struct {
 	Known    int    `json:"known"`    // messages in the old state
 	Paired   int    `json:"paired"`   // taken over as pairs
 	Compared int    `json:"compared"` // of them by the content of both sides
+	Altered  int    `json:"altered"`  // of them different in spaces and line ends, as the old tool stored them
 	Missing  [2]int `json:"-"`        // by side: not there any more; held back
 	Gone     int    `json:"gone"`     // on neither side any more
 	Doubtful int    `json:"doubtful"` // what both sides have does not agree, or the state contradicts itself: paired by content
@@ -60,6 +61,7 @@ func (r *Result) Sum() (all Box) {
 		all.Known += b.Known
 		all.Paired += b.Paired
 		all.Compared += b.Compared
+		all.Altered += b.Altered
 		all.Gone += b.Gone
 		all.Doubtful += b.Doubtful
 		for _, side := range mail.Sides {
@@ -258,8 +260,14 @@ func (m *importer) letters(ctx context.Context, box mail.Box) error {
 	return s.SetLetters(ctx, box, m.o.Old.Letters[:])
 }
 
-// report tells of what is held back, as each sync will.
+// report tells of what is held back or not the same, as each sync will.
 func (m *importer) report(b *Box) {
+	if b.Altered > 0 {
+		m.reports = append(m.reports, state.Report{
+			Box: mail.Box(b.Name), Kind: "altered", Count: b.Altered,
+			Text: fmt.Sprintf("%d messages differ between both sides in spaces or line ends, as %s stored them; they are kept as they are", b.Altered, m.o.Old.Tool),
+		})
+	}
 	for _, side := range mail.Sides {
 		if n := b.Missing[side]; n > 0 {
 			m.reports = append(m.reports, state.Report{

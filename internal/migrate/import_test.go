@@ -321,6 +321,72 @@ func TestImportContent(t *testing.T) {
 	}
 }
 
+// TestImportAltered: OfflineIMAP stores messages with other spaces and line ends than the server has; they are one message all the same, with or
+// without a Message-ID, and neither side gets the other's.
+func TestImportAltered(t *testing.T) {
+	t.Parallel()
+	bare := func(n int, subject string) []byte {
+		return fmt.Appendf(nil, "Subject:%smessage %d\r\n\r\nbody\r\n", subject, n)
+	}
+	for name, c := range map[string]struct {
+		local, remote []byte
+		want          migrate.Box // of this message
+	}{
+		"with Message-ID": {text(100, " "), text(100, ""), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
+		"without":         {bare(100, " "), bare(100, ""), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
+		"Message-ID lost": {append([]byte("X: y\r\n\r\nno header\r\n"), text(100, "")...), append([]byte("X: y\r\nno header\r\n"), text(100, "")...), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
+		"same size":       {text(100, " \t"), text(100, "\t "), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
+		"another message": {bare(100, " another "), bare(100, ""), migrate.Box{Doubtful: 1}},
+		"an empty file":   {[]byte{}, bare(100, ""), migrate.Box{Doubtful: 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.both(inbox, 2) // so few that all are compared
+			f := w.folder(inbox)
+			f.Entries = from(append(slices.Collect(entries(t, f)), w.put(inbox, c.local, c.remote)))
+			got := w.take()
+			if got.Paired-2 != c.want.Paired || got.Altered != c.want.Altered || got.Doubtful != c.want.Doubtful {
+				t.Fatalf("%+v", got)
+			}
+			if s := w.sync(); c.want.Paired > 0 && s.CopiedToLocal+s.CopiedToRemote+s.Adopted+s.HeldBack > 0 {
+				t.Errorf("the first sync: %+v", s)
+			}
+			if reports, err := w.db.Reports(t.Context()); err != nil || c.want.Altered > 0 && (len(reports) != 1 || !strings.Contains(reports[0].Text, "spaces or line ends")) {
+				t.Errorf("%+v %v", reports, err)
+			}
+		})
+	}
+}
+
+// TestImportManyApart: of a state that is wrong in most, not everything is read.
+func TestImportManyApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.folder(inbox)
+	var list []migrate.Entry
+	for n := range 1500 {
+		list = append(list, w.put(inbox, text(10_000+n, ""), text(20_000+n, "")))
+	}
+	f.Entries = from(list)
+	reading := &counting{Store: w.stores[1]}
+	res, err := w.try(func(o *migrate.Options) { o.Stores[1] = reading; o.DryRun = true })
+	if err != nil || !strings.Contains(res.Boxes[0].Why, "another mailbox") || reading.n > 500 {
+		t.Fatalf("%+v %v, %d read", res, err, reading.n)
+	}
+}
+
+// counting counts the messages that are read.
+type counting struct {
+	store.Store
+	n int
+}
+
+func (c *counting) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
+	c.n += len(keys)
+	return c.Store.Fetch(ctx, box, keys, fn)
+}
+
 // TestImportAgain: a dry run and a second import change nothing, and what is synced already is not overwritten.
 func TestImportAgain(t *testing.T) {
 	t.Parallel()
