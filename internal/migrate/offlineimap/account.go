@@ -77,7 +77,9 @@ func (a *account) folder(f *folder) error {
 
 // counted tells what of the state does not become entries as it stands.
 func (a *account) counted(f *folder, src *source, k *known) {
-	if k.noStatus && len(k.names.list) > 0 {
+	if k.damage != "" {
+		a.noteFile(src.sqlite, "mailbox %q: %s; the UIDs in file names are used, and flags of both sides are put together", f.box, k.damage)
+	} else if k.noStatus && len(k.names.list) > 0 {
 		a.noteFile(src.sqlite, "mailbox %q: the status is missing; the UIDs in file names are used, and flags of both sides are put together", f.box)
 	} else if k.unlisted > 0 {
 		a.noteFile(src.sqlite, "mailbox %q: %d files have a UID and are not in the status, as after a run that was stopped; they are used, and flags of both sides are put together", f.box, k.unlisted)

@@ -135,14 +135,19 @@ func TestState(t *testing.T) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(plainDir+"Work", plainHead2+"\n1|FT|17")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + plainDir + `Work is damaged: line 2 is cut off`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work is damaged: line 2 is cut off; the UIDs in file names are used"},
 		"plain twice": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(plainDir+"Work", plainHead2+"\n1|FT|17|\n2||0|\n1|S|0|\n")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + plainDir + `Work names the UID 1 twice`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work names the UID 1 twice; the UIDs in file names are used"},
 		"database is garbage": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
+			h.file(sqliteDir+"Work", strings.Repeat("garbage ", 600))
+			h.file(validityDir+"Work", "8\n")
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work is damaged: file is not a database (26); the UIDs in file names are used"},
+		"database is garbage, and no UIDs": {func(h *home) {
+			h.maildir("Mail/Work", "a:2,S")
 			h.file(sqliteDir+"Work", strings.Repeat("garbage ", 600))
 			h.file(validityDir+"Work", "8\n")
 		}, []string{`Work 8; distrust: the status ~/` + sqliteDir + `Work is damaged: file is not a database (26)`}, ""},
@@ -218,7 +223,7 @@ func TestState(t *testing.T) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(sqliteDir+"Work/x", "")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + sqliteDir + `Work is damaged: open ~/` + sqliteDir + `Work: this is no file`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work: this is no file; the UIDs in file names are used"},
 		"Maildir gone": {func(h *home) {
 			h.status("Work", "1 S")
 			h.file(validityDir+"Work", "8\n")
