@@ -123,8 +123,11 @@ func (a *app) path(p string) string {
 
 func runImport(ctx context.Context, a *app, o importOptions, read func() ([]migrate.Old, error)) error {
 	all, err := read()
-	if err != nil {
+	switch {
+	case errors.Is(err, migrate.ErrBusy), errors.Is(err, fs.ErrPermission):
 		return a.failEarly(ctx, o.style, err)
+	case err != nil: // of the other tool's configuration
+		return a.failEarly(ctx, o.style, usage{err})
 	}
 	u := a.ui(o.style)
 	progress := u.Follow()

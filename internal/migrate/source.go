@@ -6,10 +6,14 @@
 package migrate
 
 import (
+	"errors"
 	"iter"
 
 	"mailtwin/internal/mail"
 )
+
+// ErrBusy says that the other tool is running: its state cannot be read or written then.
+var ErrBusy = errors.New("is at work")
 
 // Old is an account as another tool kept it in sync.
 type Old struct {

@@ -86,8 +86,11 @@ func load(o Options) (*config, error) {
 		cfg.state = cfg.home + "/.mbsync/"
 	}
 	f, err := openFile(cfg.file)
-	if err != nil {
-		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "--config FILE names another one")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: there is no file %s", cfg.file), "mailtwin import mbsync --config FILE reads another one")
+	case err != nil:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "mailtwin import mbsync --config FILE reads another one")
 	}
 	defer func() { _ = f.Close() }()
 	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
@@ -177,7 +180,7 @@ func (a *account) read() error {
 	}
 	for _, p := range pairs {
 		if isLocked(p.state + ".lock") {
-			return mail.WithHint(fmt.Errorf("read %s: mbsync is at work there", p.state), "wait until it has ended, and switch off what starts it")
+			return mail.WithHint(fmt.Errorf("read %s: mbsync %w there", p.state, migrate.ErrBusy), "wait until it has ended, and switch off what starts it")
 		}
 		if err := a.folder(p, states[p.state] > 1); err != nil {
 			return err
