@@ -68,6 +68,8 @@ func sort(list []*known) (sure, odd, apart []*known) {
 		switch {
 		case !k.told[0] || !k.told[1]:
 			k.doubtful = true
+		case k.Stub:
+			k.altered = true
 		case l.MessageID != r.MessageID:
 			apart = append(apart, k)
 		case l.Size == r.Size && l.Size > 0:

@@ -204,11 +204,14 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 			continue
 		}
 		t.Paired++
-		if k.verified || k.altered {
-			t.Compared++
-		}
-		if k.altered {
+		switch {
+		case k.Stub:
+			t.Stubs++
+		case k.altered:
 			t.Altered++
+			t.Compared++
+		case k.verified:
+			t.Compared++
 		}
 		t.pairs = append(t.pairs, k.pair(f.Box))
 	}

@@ -45,13 +45,14 @@ type Result struct {
 // Box is what became of one mailbox. The JSON form is documented and stable.
 type Box struct {
 	Name     string `json:"mailbox"`
-	Known    int    `json:"known"`    // messages in the old state
-	Paired   int    `json:"paired"`   // taken over as pairs
-	Compared int    `json:"compared"` // of them by the content of both sides
-	Altered  int    `json:"altered"`  // of them different in spaces and line ends, as the old tool stored them
-	Missing  [2]int `json:"-"`        // by side: not there any more; held back
-	Gone     int    `json:"gone"`     // on neither side any more
-	Doubtful int    `json:"doubtful"` // what both sides have does not agree, or the state contradicts itself: paired by content
+	Known    int    `json:"known"`        // messages in the old state
+	Paired   int    `json:"paired"`       // taken over as pairs
+	Compared int    `json:"compared"`     // of them by the content of both sides
+	Altered  int    `json:"altered"`      // of them different in spaces and line ends, as the old tool stored them
+	Stubs    int    `json:"placeholders"` // of them a placeholder on one side
+	Missing  [2]int `json:"-"`            // by side: not there any more; held back
+	Gone     int    `json:"gone"`         // on neither side any more
+	Doubtful int    `json:"doubtful"`     // what both sides have does not agree, or the state contradicts itself: paired by content
 	Why      string `json:"why,omitempty"`
 }
 
@@ -62,6 +63,7 @@ func (r *Result) Sum() (all Box) {
 		all.Paired += b.Paired
 		all.Compared += b.Compared
 		all.Altered += b.Altered
+		all.Stubs += b.Stubs
 		all.Gone += b.Gone
 		all.Doubtful += b.Doubtful
 		for _, side := range mail.Sides {
@@ -262,10 +264,18 @@ func (m *importer) letters(ctx context.Context, box mail.Box) error {
 
 // report tells of what is held back or not the same, as each sync will.
 func (m *importer) report(b *Box) {
+	var texts []string
 	if b.Altered > 0 {
+		texts = append(texts, fmt.Sprintf("%d messages differ between both sides in spaces or line ends, as %s stored them", b.Altered, m.o.Old.Tool))
+	}
+	hint := ""
+	if b.Stubs > 0 {
+		texts = append(texts, fmt.Sprintf("%d messages are placeholders of %s on one side", b.Stubs, m.o.Old.Tool))
+		hint = "for the messages in place of their placeholders: remove these files, then mailtwin state rebuild, and mailtwin sync"
+	}
+	if len(texts) > 0 {
 		m.reports = append(m.reports, state.Report{
-			Box: mail.Box(b.Name), Kind: "altered", Count: b.Altered,
-			Text: fmt.Sprintf("%d messages differ between both sides in spaces or line ends, as %s stored them; they are kept as they are", b.Altered, m.o.Old.Tool),
+			Box: mail.Box(b.Name), Kind: "altered", Count: b.Altered + b.Stubs, Text: strings.Join(texts, ", and ") + "; they are kept as they are", Hint: hint,
 		})
 	}
 	for _, side := range mail.Sides {

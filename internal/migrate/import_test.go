@@ -359,6 +359,26 @@ func TestImportAltered(t *testing.T) {
 	}
 }
 
+// TestImportStub: a placeholder that mbsync left for a large message is not taken for a message, and goes nowhere.
+func TestImportStub(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.both(inbox, 2)
+	f := w.folder(inbox)
+	stub := w.put(inbox, []byte("Subject: [placeholder] x\r\n\r\ntoo large\r\n"), []byte("Subject: x\r\n\r\nlarge\r\n"))
+	stub.Stub = true
+	f.Entries = from(append(slices.Collect(entries(t, f)), stub))
+	if got := w.take(); got.Paired != 3 || got.Stubs != 1 || got.Altered != 0 || got.Compared != 2 {
+		t.Fatalf("%+v", got)
+	}
+	if s := w.sync(); s.CopiedToLocal+s.CopiedToRemote+s.Adopted+s.HeldBack > 0 || s.Left != 1 {
+		t.Errorf("the first sync: %+v", s)
+	}
+	if reports, err := w.db.Reports(t.Context()); err != nil || len(reports) != 1 || !strings.Contains(reports[0].Text, "placeholders of mbsync") || reports[0].Hint == "" {
+		t.Errorf("%+v %v", reports, err)
+	}
+}
+
 // TestImportManyApart: of a state that is wrong in most, not everything is read.
 func TestImportManyApart(t *testing.T) {
 	t.Parallel()

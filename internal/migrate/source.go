@@ -57,4 +57,5 @@ type Entry struct {
 	UID   uint32     // remote
 	File  string     // the local unique name (up to ":2,"); "": the tool's state names a file that is not there
 	Flags mail.Flags // what both sides agreed on, as far as the tool keeps it
+	Stub  bool       // one side has a placeholder in place of the message
 }

@@ -46,6 +46,42 @@ func TestImportAltered(t *testing.T) {
 	}
 }
 
+// TestImportPlaceholders: what mbsync leaves for messages over its MaxSize is not uploaded as a message.
+func TestImportPlaceholders(t *testing.T) {
+	t.Parallel()
+	needServer(t)
+	tool := oldTools[0]
+	tool.config = strings.Replace(tool.config, "SubFolders Verbatim\n", "SubFolders Verbatim\nMaxSize 1k\n", 1)
+	m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: 3}
+	m.configure("")
+	c := m.dial()
+	upload(t, c, "INBOX", text(1), day)
+	for _, id := range []string{"", "Message-ID: <large@example.org>\r\n"} {
+		upload(t, c, "INBOX", id+"Subject: large\r\n\r\n"+strings.Repeat("large\r\n", 1000), day)
+	}
+	must(t, os.MkdirAll(m.mail, 0o700))
+	must(t, os.MkdirAll(filepath.Join(m.home, "other"), 0o700))
+	m.old()
+	if r := m.take(); !strings.Contains(r.out, "3 of 3 messages in 1 mailbox taken over") || !strings.Contains(r.out, "2 messages are placeholders of mbsync on one side") {
+		t.Fatalf("%v", r)
+	}
+	r := m.try("sync", "--json", m.account())
+	if s := parseSummary(t, r); s.Copied_to_local+s.Copied_to_remote+s.Adopted+s.Held_back > 0 || r.code != 3 {
+		t.Fatalf("%v", r)
+	}
+	// Whoever removes a placeholder and begins again gets the message.
+	for _, path := range m.paths("INBOX") {
+		if b, err := os.ReadFile(path); err == nil && strings.Contains(string(b), "[placeholder]") {
+			must(t, os.Remove(path))
+		}
+	}
+	m.run("state", "rebuild", "--yes", m.account())
+	if s := m.summary(m.account()); s.Copied_to_local != 2 || s.Copied_to_remote != 0 {
+		t.Fatalf("%+v", s)
+	}
+	m.same()
+}
+
 // TestImportSQLite: the status of OfflineIMAP 6.3 to 6.5 in SQLite, which has two columns.
 func TestImportSQLite(t *testing.T) {
 	t.Parallel()

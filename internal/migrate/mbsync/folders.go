@@ -240,7 +240,7 @@ func (a *account) counted(p *pair, k *known) {
 		a.noteFile(p.state+".journal", "the journal of mailbox %q is cut off in its last line; what stands before it is used", box)
 	}
 	if k.placeholders > 0 {
-		a.noteFile(p.state, "mailbox %q: %d messages are only placeholders on one side because of MaxSize; before the import remove MaxSize from the isyncrc, flag them and run mbsync with Upgrade (ReNew in 1.4), or they are taken for messages", box, k.placeholders)
+		a.noteFile(p.state, "mailbox %q: %d messages are only placeholders on one side because of MaxSize; before the import remove MaxSize from the isyncrc, flag them and run mbsync with Upgrade (ReNew in 1.4), or they stay placeholders", box, k.placeholders)
 	}
 	if k.expired > 0 {
 		a.noteFile(p.state, "mailbox %q: %d messages were removed from the Maildir because of MaxMessages and stay on the server; mailtwin fetches them", box, k.expired)

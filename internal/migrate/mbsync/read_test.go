@@ -216,7 +216,7 @@ func TestDistrust(t *testing.T) {
 		"a local UID twice":  {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 1 S\n") }, "names the UID 1 twice", 0, ""},
 		"a file twice":       {func(h *home) { h.file("Mail/Work/cur/copy,U=2:2,S", "x") }, "", 2, "1 messages share their UID"},
 		"a file is gone":     {func(h *home) { must(h.t, os.Remove(h.dir+"/Mail/Work/cur/b,U=2:2,S")) }, "", 3, ""},
-		"placeholders":       {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 2 >S\n3 3 <\n") }, "", 1, "2 messages are only placeholders"},
+		"placeholders":       {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 2 >S\n3 3 <\n") }, "", 3, "2 messages are only placeholders"},
 		"expired":            {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 ~S\n2 0 ~S\n3 3 \n4 4 ~\n") }, "", 2, "2 messages were removed from the Maildir because of MaxMessages"},
 		"on one side":        {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 0 ST\n0 3 T\n") }, "", 1, "2 messages are on one side only"},
 		"old journal":        {func(h *home) { h.file("Mail/Work/.mbsyncstate.journal", "4\n- 1 1\n") }, "", 3, ""},
@@ -259,6 +259,11 @@ func TestDistrust(t *testing.T) {
 			}
 			if name == "sound" && (list[1].File != "b,U=2" || !list[1].Flags.Equal(mail.Flags{System: mail.Seen | mail.Flagged}) || list[2].File != "c,U=3,other") {
 				t.Errorf("%+v", list)
+			}
+			for i, e := range list {
+				if e.Stub != (name == "placeholders" && i > 0) {
+					t.Errorf("%+v", list)
+				}
 			}
 			if name == "a file is gone" && list[1] != (migrate.Entry{UID: 2, Flags: mail.Flags{System: mail.Seen | mail.Flagged}}) {
 				t.Errorf("%+v", list)
