@@ -278,6 +278,7 @@ func (a *account) lostStates(pairs []*pair) {
 				continue
 			}
 			known[path] = true
+			a.old.Files = append(a.old.Files, path)
 			a.noteFile(path, "this is the state of a mailbox whose folder is not on disk; it was renamed or removed, and nothing is deleted on the server because of it")
 		}
 	}

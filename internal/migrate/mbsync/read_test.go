@@ -395,7 +395,7 @@ func TestLostState(t *testing.T) {
 	if len(old.Folders) != 2 || len(entries(t, old.Folders[1])) != 1 {
 		t.Errorf("%+v", old.Folders)
 	}
-	if want := []string{h.dir + "/.mbsync/:r:Work_:l:Work", h.dir + "/.mbsyncrc", h.dir + "/Mail/Other/.uidvalidity", h.dir + "/Mail/Work/.uidvalidity"}; !slices.Equal(old.Files, want) {
+	if want := []string{h.dir + "/.mbsync/:r:Gone_:l:Gone", h.dir + "/.mbsync/:r:Work_:l:Work", h.dir + "/.mbsyncrc", h.dir + "/Mail/Other/.uidvalidity", h.dir + "/Mail/Work/.uidvalidity"}; !slices.Equal(old.Files, want) {
 		t.Errorf("files %q", old.Files)
 	}
 	group := h.read("g")[0]

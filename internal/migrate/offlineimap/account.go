@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -108,11 +110,30 @@ func (a *account) markShared(all []*folder) {
 			byFile["UIDVALIDITY "+f.validity] = append(byFile["UIDVALIDITY "+f.validity], f)
 		}
 	}
-	for what, list := range byFile {
+	for _, what := range slices.Sorted(maps.Keys(byFile)) {
+		list := byFile[what]
 		kind, file, _ := strings.Cut(what, " ")
 		for i, f := range list {
 			if len(list) > 1 {
 				f.shared = fmt.Sprintf("OfflineIMAP keeps the %s of two folders in one file %s, of %q and %q", kind, filepath.Base(file), f.name, list[(i+1)%len(list)].name)
+			}
+		}
+	}
+}
+
+// keep adds all files of the account's state to those for the backup, also those that are not read.
+func (a *account) keep() {
+	dirs := []string{filepath.Join(a.cfg.metadata, "Account-"+a.name)}
+	for _, s := range []*section{a.local, a.remote} {
+		dirs = append(dirs, filepath.Join(a.cfg.metadata, "Repository-"+strings.TrimPrefix(s.name, "Repository ")))
+	}
+	for _, dir := range dirs {
+		for _, sub := range []string{"LocalStatus-sqlite", "LocalStatus", "FolderValidity", "UIDMapping", "StartUID"} {
+			list, _ := os.ReadDir(filepath.Join(dir, sub)) // what cannot be read is told where it is needed
+			for _, e := range list {
+				if e.Type().IsRegular() {
+					a.old.Files = append(a.old.Files, filepath.Join(dir, sub, e.Name()))
+				}
 			}
 		}
 	}

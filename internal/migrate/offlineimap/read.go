@@ -196,6 +196,7 @@ func (a *account) read() error {
 		}
 	}
 	a.lost(found)
+	a.keep()
 	slices.Sort(a.old.Files)
 	a.old.Files = slices.Compact(a.old.Files)
 	slices.SortStableFunc(a.old.Notes, func(x, y migrate.Note) int {

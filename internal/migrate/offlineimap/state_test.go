@@ -218,6 +218,7 @@ func TestState(t *testing.T) {
 			h.status("Gone", "1 S")
 			h.file(validityDir+"Work", "8\n")
 			h.file(validityDir+"Gone", "8\n")
+			h.file(".offlineimap/Repository-l/FolderValidity/Work", "42\n")
 		}, []string{`Work 8; 1 a,U=1,FMD5=W (\Seen)`}, "the state of a folder that is not on disk"},
 		"status is a pipe's place": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
@@ -255,6 +256,12 @@ func TestState(t *testing.T) {
 			if len(notes) > 0 && (c.note == "" || !strings.Contains(notes[0], c.note)) || len(notes) == 0 && c.note != "" {
 				t.Errorf("notes %q", notes)
 			}
+			must(t, filepath.WalkDir(h.dir+"/.offlineimap", func(path string, d os.DirEntry, err error) error {
+				if err == nil && d.Type().IsRegular() && filepath.Base(filepath.Dir(path)) != "Work" && !slices.Contains(old.Files, path) {
+					t.Errorf("%s is not in the backup", path)
+				}
+				return err
+			}))
 			for _, file := range old.Files {
 				if _, err := os.Stat(file); err != nil || !filepath.IsAbs(file) {
 					t.Errorf("for the backup: %v", err)
