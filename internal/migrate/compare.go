@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -135,28 +136,24 @@ func (m *importer) sample(list []*known) []*known {
 // settle compares the content of messages, and returns how many that were and how many of them differ. These are doubtful; those that
 // are the same but for what a mail library does to a message are altered.
 func (m *importer) settle(ctx context.Context, box mail.Box, list []*known) (n, bad int, err error) {
+	d, l := mail.NewDigester(), newLoose()
 	for part := range slices.Chunk(list, chunk) {
 		var differ []*known
 		hashes := make(map[*known][sha256.Size]byte)
 		read := make(map[*known]bool, len(part))
-		byKey := index(part, mail.Remote)
-		err := m.o.Stores[mail.Remote].Fetch(ctx, box, keys(part, mail.Remote), func(e mail.Entry, b mail.Body) error {
-			d, l := mail.NewDigester(), newLoose()
-			if _, err := io.Copy(io.MultiWriter(d, l), b.Reader); err != nil {
+		err := m.readAll(ctx, box, part, read, func(k *known, body io.Reader) error {
+			d.Reset()
+			l.reset()
+			if _, err := io.Copy(io.MultiWriter(d, l), body); err != nil {
 				return err
 			}
-			k := byKey[e.Key]
-			if k == nil || read[k] {
-				return nil
-			}
-			read[k] = true
 			if k.verified = d.Ident().Digest == k.ident[mail.Local].Digest; !k.verified {
 				differ, hashes[k] = append(differ, k), l.hash()
 			}
 			return nil
 		})
 		if err != nil {
-			return n, bad, fmt.Errorf("read messages on the remote side: %w", err)
+			return n, bad, err
 		}
 		n += len(read)
 		for _, k := range part {
@@ -171,14 +168,41 @@ func (m *importer) settle(ctx context.Context, box mail.Box, list []*known) (n, 
 	return n, bad, nil
 }
 
+// readAll reads messages on the remote side, and notes which were read. A connection that breaks in a body is no reason to begin anew.
+func (m *importer) readAll(ctx context.Context, box mail.Box, list []*known, read map[*known]bool, fn func(*known, io.Reader) error) error {
+	byKey := index(list, mail.Remote)
+	for vain := false; ; {
+		before := len(read)
+		rest := slices.DeleteFunc(slices.Clone(list), func(k *known) bool { return read[k] })
+		err := m.o.Stores[mail.Remote].Fetch(ctx, box, keys(rest, mail.Remote), func(e mail.Entry, b mail.Body) error {
+			k := byKey[e.Key]
+			if k == nil || read[k] {
+				return nil
+			}
+			if err := fn(k, b.Reader); err != nil {
+				return err
+			}
+			read[k] = true
+			return nil
+		})
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || vain || !errors.Is(err, store.ErrUnreachable):
+			return fmt.Errorf("read messages on the remote side: %w", err)
+		}
+		vain = len(read) == before
+	}
+}
+
 // alteredOf reads the local copies of messages with these loose hashes, and returns how many have the same.
 func (m *importer) alteredOf(ctx context.Context, box mail.Box, list []*known, hashes map[*known][sha256.Size]byte) (altered int, err error) {
 	if len(list) == 0 {
 		return 0, nil
 	}
-	byKey := index(list, mail.Local)
+	byKey, l := index(list, mail.Local), newLoose()
 	err = m.o.Stores[mail.Local].Fetch(ctx, box, keys(list, mail.Local), func(e mail.Entry, b mail.Body) error {
-		l := newLoose()
+		l.reset()
 		if _, err := io.Copy(l, b.Reader); err != nil {
 			return err
 		}

@@ -213,7 +213,7 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 		case k.verified:
 			t.Compared++
 		}
-		t.pairs = append(t.pairs, k.pair(f.Box))
+		t.pairs = append(t.pairs, k)
 	}
 	for _, side := range mail.Sides {
 		for _, k := range halves[side] {
@@ -222,7 +222,7 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 				continue
 			}
 			t.Missing[side.Other()]++
-			t.pairs = append(t.pairs, k.pair(f.Box))
+			t.pairs = append(t.pairs, k)
 		}
 	}
 	return m.secure(ctx, t)
@@ -252,9 +252,9 @@ func (m *importer) secure(ctx context.Context, t *taken) error {
 		}
 		for part := range slices.Chunk(t.pairs, chunk) {
 			var keys []mail.Key
-			for _, p := range part {
-				if p.Keys[side] != "" {
-					keys = append(keys, p.Keys[side])
+			for _, k := range part {
+				if k.has[side] {
+					keys = append(keys, k.key(side))
 				}
 			}
 			if len(keys) == 0 {

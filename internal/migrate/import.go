@@ -293,15 +293,16 @@ func (m *importer) report(b *Box) {
 type taken struct {
 	Box
 	box   state.Box
-	pairs []mail.Pair
+	pairs []*known
 }
 
 func (t *taken) write(tx *state.Tx) error {
 	if err := tx.PutBox(t.box); err != nil {
 		return err
 	}
-	for i := range t.pairs {
-		if err := tx.PutPair(&t.pairs[i]); err != nil {
+	for _, k := range t.pairs {
+		p := k.pair(t.box.Name)
+		if err := tx.PutPair(&p); err != nil {
 			return err
 		}
 	}

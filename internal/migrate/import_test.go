@@ -301,112 +301,6 @@ func (w *world) entry(i int) migrate.Entry {
 	return slices.Collect(entries(w.t, &w.old.Folders[0]))[i]
 }
 
-// TestImportContent: two messages with one Message-ID and one size, but other content.
-func TestImportContent(t *testing.T) {
-	t.Parallel()
-	for _, verify := range []bool{false, true} {
-		w := newWorld(t)
-		w.both(inbox, 1)
-		w.old.Folders[0].Entries = from(append(slices.Collect(entries(t, &w.old.Folders[0])), w.put(inbox, text(100, " a"), text(100, " b"))))
-		res, err := w.try(func(o *migrate.Options) { o.Verify = verify })
-		must(t, err)
-		want := migrate.Box{Name: "INBOX", Known: 2, Why: "of 2 messages whose content was compared, 1 are not the same on both sides"}
-		if verify {
-			want = migrate.Box{Name: "INBOX", Known: 2, Paired: 1, Compared: 1, Doubtful: 1}
-		}
-		if len(res.Boxes) != 1 || res.Boxes[0] != want {
-			t.Errorf("%+v", res.Boxes)
-		}
-		w.sync()
-	}
-}
-
-// TestImportAltered: OfflineIMAP stores messages with other spaces and line ends than the server has; they are one message all the same, with or
-// without a Message-ID, and neither side gets the other's.
-func TestImportAltered(t *testing.T) {
-	t.Parallel()
-	bare := func(n int, subject string) []byte {
-		return fmt.Appendf(nil, "Subject:%smessage %d\r\n\r\nbody\r\n", subject, n)
-	}
-	for name, c := range map[string]struct {
-		local, remote []byte
-		want          migrate.Box // of this message
-	}{
-		"with Message-ID": {text(100, " "), text(100, ""), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
-		"without":         {bare(100, " "), bare(100, ""), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
-		"Message-ID lost": {append([]byte("X: y\r\n\r\nno header\r\n"), text(100, "")...), append([]byte("X: y\r\nno header\r\n"), text(100, "")...), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
-		"same size":       {text(100, " \t"), text(100, "\t "), migrate.Box{Paired: 1, Compared: 1, Altered: 1}},
-		"another message": {bare(100, " another "), bare(100, ""), migrate.Box{Doubtful: 1}},
-		"an empty file":   {[]byte{}, bare(100, ""), migrate.Box{Doubtful: 1}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.both(inbox, 2) // so few that all are compared
-			f := w.folder(inbox)
-			f.Entries = from(append(slices.Collect(entries(t, f)), w.put(inbox, c.local, c.remote)))
-			got := w.take()
-			if got.Paired-2 != c.want.Paired || got.Altered != c.want.Altered || got.Doubtful != c.want.Doubtful {
-				t.Fatalf("%+v", got)
-			}
-			if s := w.sync(); c.want.Paired > 0 && s.CopiedToLocal+s.CopiedToRemote+s.Adopted+s.HeldBack > 0 {
-				t.Errorf("the first sync: %+v", s)
-			}
-			if reports, err := w.db.Reports(t.Context()); err != nil || c.want.Altered > 0 && (len(reports) != 1 || !strings.Contains(reports[0].Text, "spaces or line ends")) {
-				t.Errorf("%+v %v", reports, err)
-			}
-		})
-	}
-}
-
-// TestImportStub: a placeholder that mbsync left for a large message is not taken for a message, and goes nowhere.
-func TestImportStub(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.both(inbox, 2)
-	f := w.folder(inbox)
-	stub := w.put(inbox, []byte("Subject: [placeholder] x\r\n\r\ntoo large\r\n"), []byte("Subject: x\r\n\r\nlarge\r\n"))
-	stub.Stub = true
-	f.Entries = from(append(slices.Collect(entries(t, f)), stub))
-	if got := w.take(); got.Paired != 3 || got.Stubs != 1 || got.Altered != 0 || got.Compared != 2 {
-		t.Fatalf("%+v", got)
-	}
-	if s := w.sync(); s.CopiedToLocal+s.CopiedToRemote+s.Adopted+s.HeldBack > 0 || s.Left != 1 {
-		t.Errorf("the first sync: %+v", s)
-	}
-	if reports, err := w.db.Reports(t.Context()); err != nil || len(reports) != 1 || !strings.Contains(reports[0].Text, "placeholders of mbsync") || reports[0].Hint == "" {
-		t.Errorf("%+v %v", reports, err)
-	}
-}
-
-// TestImportManyApart: of a state that is wrong in most, not everything is read.
-func TestImportManyApart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	f := w.folder(inbox)
-	var list []migrate.Entry
-	for n := range 1500 {
-		list = append(list, w.put(inbox, text(10_000+n, ""), text(20_000+n, "")))
-	}
-	f.Entries = from(list)
-	reading := &counting{Store: w.stores[1]}
-	res, err := w.try(func(o *migrate.Options) { o.Stores[1] = reading; o.DryRun = true })
-	if err != nil || !strings.Contains(res.Boxes[0].Why, "another mailbox") || reading.n > 500 {
-		t.Fatalf("%+v %v, %d read", res, err, reading.n)
-	}
-}
-
-// counting counts the messages that are read.
-type counting struct {
-	store.Store
-	n int
-}
-
-func (c *counting) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
-	c.n += len(keys)
-	return c.Store.Fetch(ctx, box, keys, fn)
-}
-
 // TestImportAgain: a dry run and a second import change nothing, and what is synced already is not overwritten.
 func TestImportAgain(t *testing.T) {
 	t.Parallel()
@@ -433,7 +327,7 @@ func TestImportAgain(t *testing.T) {
 // TestImportFails: whatever call of the server fails, the base stays empty, and another import does it all.
 func TestImportFails(t *testing.T) {
 	t.Parallel()
-	for _, method := range []memstore.Method{memstore.Boxes, memstore.View, memstore.Identify} {
+	for _, method := range []memstore.Method{memstore.Boxes, memstore.View, memstore.Identify, memstore.Fetch} {
 		w := newWorld(t)
 		w.both(inbox, 5)
 		w.both("Work", 5)

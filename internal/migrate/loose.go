@@ -22,6 +22,12 @@ type loose struct {
 
 func newLoose() *loose { return &loose{sum: sha256.New(), out: make([]byte, 0, 8192)} }
 
+// reset makes l as new, keeping its memory.
+func (l *loose) reset() {
+	l.sum.Reset()
+	*l = loose{sum: l.sum, out: l.out[:0], begin: l.begin[:0]}
+}
+
 // lineBegin is as much of a line as is needed to decide.
 const lineBegin = len("x-offlineimap:")
 
