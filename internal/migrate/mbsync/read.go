@@ -93,9 +93,12 @@ func load(o Options) (*config, error) {
 		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "mailtwin import mbsync --config FILE reads another one")
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read the configuration of mbsync: %w", err)
+	case len(text) > maxConfig:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %s has over %d octets", cfg.file, maxConfig), "is it the right file? --config names another one")
 	}
 	sections, err := parse(string(text), cfg.file)
 	if err != nil {

@@ -153,19 +153,22 @@ func TestSettings(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                               "there is no Channel in it",
-		"IMAPStore a\nPass \"hunter2\n":  ".mbsyncrc:2: a quote is not closed",
-		"IMAPStore a\nPass hunter2\\\n":  ".mbsyncrc:2: a backslash at the end of the line",
-		"IMAPStore a\nPass\n":            ".mbsyncrc:2: Pass has no value",
-		"IMAPStore a\nAccount hunter2\n": ".mbsyncrc:2: the store refers to an account \"hunter2\", which does not come before it",
-		"Channel c\n":                    ".mbsyncrc:1: channel \"c\" has no Far",
+		"":                                           "there is no Channel in it",
+		"IMAPStore a\nPass \"hunter2\n":              ".mbsyncrc:2: a quote is not closed",
+		"IMAPStore a\nPass hunter2\\\n":              ".mbsyncrc:2: a backslash at the end of the line",
+		"IMAPStore a\nPass\n":                        ".mbsyncrc:2: the keyword has no value",
+		"IMAPStore a\nPass \\\nhunter2\n":            ".mbsyncrc:2: a backslash at the end of the line",
+		"IMAPStore a\nhunter2\n":                     ".mbsyncrc:2: the keyword has no value",
+		"IMAPStore a\nAccount hunter2\n":             ".mbsyncrc:2: the store refers to an account \"hunter2\", which does not come before it",
+		strings.Repeat("# x\n", 2<<20):               "has over 4194304 octets",
+		"Channel c\n":                                ".mbsyncrc:1: channel \"c\" has no Far",
 		"IMAPStore a\nHost h\n\nChannel c\nFar a:\n": ".mbsyncrc:5: the mailbox must be written as :store:mailbox",
 		"Channel c\nFar :a:\n":                       ".mbsyncrc:2: there is no store \"a\" before it",
 	} {
 		h := newHome(t)
 		h.file(".mbsyncrc", text)
 		if _, err := h.try(); err == nil || !strings.HasSuffix(err.Error(), want) || mail.HintOf(err) == "" {
-			t.Errorf("%q: %v, want %s", text, err, want)
+			t.Errorf("%.99q: %v, want %s", text, err, want)
 		}
 	}
 	h := newHome(t)
