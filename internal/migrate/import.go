@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (m *importer) places() error {
 	if m.o.Dir == nil {
 		return nil
 	}
-	var wrong []string
+	var wrong, cure []string
 	for _, f := range m.o.Old.Folders {
 		if f.Dir == "" || !m.selected(f.Box) || m.status[mail.Local][f.Box].Err != nil {
 			continue // a name that cannot be a folder is an error of its mailbox
@@ -182,9 +183,12 @@ func (m *importer) places() error {
 			continue
 		}
 		if err != nil {
-			here = "another one"
+			here = cmp.Or(f.Place, "another one")
 		}
 		wrong = append(wrong, fmt.Sprintf("%s is the folder %s there, and would be %s here", f.Box, f.Dir, here))
+		if filepath.IsAbs(here) {
+			cure = append(cure, fmt.Sprintf("mkdir -p %s && mv %s %s", shellWord(filepath.Dir(here)), shellWord(f.Dir), shellWord(here)))
+		}
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -194,9 +198,16 @@ func (m *importer) places() error {
 	if len(wrong) > shown {
 		more = fmt.Sprintf("; and %d more", len(wrong)-shown)
 	}
-	return mail.WithHint(fmt.Errorf("import state: %w: mailboxes have other folders in mailtwin than in %s: %s%s", store.ErrSetup, m.o.Old.Tool, strings.Join(wrong[:min(len(wrong), shown)], "; "), more),
-		"a mailbox has one name on both sides: set layout, names and inbox so that they fit, rename the folders, or leave these mailboxes out with mailboxes = [...]")
+	hint := "a mailbox has one name on both sides: set layout, names and inbox so that they fit, rename the folders, or leave these mailboxes out with mailboxes = [...]"
+	if len(cure) == len(wrong) {
+		hint = fmt.Sprintf("a mailbox has one name on both sides. Rename the folders while %s is switched off, and import again, or leave these mailboxes out with mailboxes = [...]: %s%s",
+			m.o.Old.Tool, strings.Join(cure[:min(len(cure), shown)], "; "), more)
+	}
+	return mail.WithHint(fmt.Errorf("import state: %w: mailboxes have other folders in mailtwin than in %s: %s%s", store.ErrSetup, m.o.Old.Tool, strings.Join(wrong[:min(len(wrong), shown)], "; "), more), hint)
 }
+
+// shellWord writes a text as a word of a command.
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func samePlace(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {

@@ -356,7 +356,12 @@ func TestImportPlaces(t *testing.T) {
 	w.old.Folders[0].Dir = dir
 	must(t, os.Mkdir(dir+"/cur", 0o700))
 	_, err := w.try(func(o *migrate.Options) { o.Dir = func(mail.Box) (string, error) { return dir + "/elsewhere", nil } })
-	if !errors.Is(err, store.ErrSetup) || !strings.Contains(err.Error(), "elsewhere") || mail.HintOf(err) == "" {
-		t.Fatalf("%v", err)
+	if !errors.Is(err, store.ErrSetup) || !strings.Contains(err.Error(), "elsewhere") || !strings.Contains(mail.HintOf(err), "mv '"+dir+"' '"+dir+"/elsewhere'") {
+		t.Fatalf("%v %s", err, mail.HintOf(err))
+	}
+	w.old.Folders[0].Place = "/it's/there"
+	_, err = w.try(func(o *migrate.Options) { o.Dir = func(mail.Box) (string, error) { return "", store.ErrGone } })
+	if want := `mkdir -p '/it'\''s' && mv '` + dir + `' '/it'\''s/there'`; !strings.Contains(mail.HintOf(err), want) {
+		t.Fatalf("%v %s", err, mail.HintOf(err))
 	}
 }

@@ -44,6 +44,7 @@ type Note struct {
 type Folder struct {
 	Box      mail.Box // the remote mailbox's name, decoded to mailtwin's form
 	Dir      string   // the local Maildir folder, which holds cur, new and tmp; absolute
+	Place    string   // the folder that mailtwin keeps the mailbox in; "": not known
 	Validity uint32   // the remote UIDVALIDITY that the state belongs to; 0: unknown
 	// Distrust says why the state of this folder must not be believed (two folders share one status file, a torn file);
 	// "": nothing is known against it. Its messages are paired by content then.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -82,6 +83,46 @@ func TestImportPlaceholders(t *testing.T) {
 		t.Fatalf("%+v", s)
 	}
 	m.same()
+}
+
+// TestImportRenamed: folders that have another name than on the server, as is usual with Gmail, are told with the commands that rename
+// them. After that all is taken over.
+func TestImportRenamed(t *testing.T) {
+	t.Parallel()
+	needServer(t)
+	for _, tool := range oldTools {
+		t.Run(tool.name, func(t *testing.T) {
+			t.Parallel()
+			if tool.name == "mbsync" {
+				tool.config = strings.Replace(tool.config, "Patterns *\n", "\nChannel sent\nFar \":far:[Gmail]/Sent Mail\"\nNear :near:sent\n", 1)
+				tool.config = "Create Both\nCopyArrivalDate yes\nSyncState %[4]s/\n\n" + tool.config
+			} else {
+				tool.config += "nametrans = lambda f: re.sub(r'^\\[Gmail\\]/Sent Mail', 'sent', f)\n"
+			}
+			m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: 20}
+			m.configure("")
+			c := m.dial()
+			for i := range m.n {
+				upload(t, c, []string{"INBOX", "[Gmail]/Sent Mail"}[i%2], text(i), day, mixedFlags(i, nil)...)
+			}
+			must(t, os.MkdirAll(m.mail, 0o700))
+			must(t, os.MkdirAll(filepath.Join(m.home, "other"), 0o700))
+			m.old()
+			m.allow()
+			r := m.try(tool.imported...)
+			_, move, ok := strings.Cut(r.err, "mailboxes = [...]: ")
+			if move, _, _ = strings.Cut(move, "\n"); r.code != 2 || !ok || !strings.HasPrefix(move, "mkdir -p ") {
+				t.Fatalf("%v", r)
+			}
+			if out, err := exec.Command("sh", "-c", move).CombinedOutput(); err != nil {
+				t.Fatalf("%s: %v\n%s", move, err, out)
+			}
+			if r := m.take(); !strings.Contains(r.out, "20 of 20 messages in 2 mailboxes taken over") {
+				t.Fatalf("%v", r)
+			}
+			m.idle(0)
+		})
+	}
 }
 
 // TestImportSQLite: the status of OfflineIMAP 6.3 to 6.5 in SQLite, which has two columns.

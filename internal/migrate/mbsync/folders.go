@@ -68,16 +68,34 @@ func (a *account) pairs() ([]*pair, error) {
 		}
 		p.dir = a.tree().dir(p.local())
 		p.state = a.cfg.statePath(p)
-		if p.dir == "" || !isMaildir(p.dir) {
-			a.note(p.c.statement, "the mailbox %q of channel %q is not on disk; it is fetched anew", p.local(), p.c.arg())
-			p.gone = true
-		}
+		p.gone = p.dir == "" || !isMaildir(p.dir)
 		if key := p.dir + "\x00" + p.remote(); !seen[key] {
 			seen[key] = true
 			kept = append(kept, p)
 		}
 	}
 	return kept, nil
+}
+
+// find looks for folders that are not where the configuration says: they may be where mailtwin keeps them, because the user was told to
+// rename them.
+func (a *account) find(pairs []*pair) {
+	used := map[string]bool{}
+	for _, p := range pairs {
+		used[p.dir] = used[p.dir] || !p.gone
+	}
+	for _, p := range pairs {
+		if !p.gone {
+			continue
+		}
+		if dir := a.dirOf(a.box(p)); isMaildir(dir) && !used[dir] {
+			used[dir] = true
+			p.dir, p.gone = dir, false
+			p.state = a.cfg.statePath(p)
+			continue
+		}
+		a.note(p.c.statement, "the mailbox %q of channel %q is not on disk; it is fetched anew", p.local(), p.c.arg())
+	}
 }
 
 // hasInbox reports whether wildcards include INBOX: it is not below the Path of a server's store.
@@ -198,7 +216,7 @@ func remotePath(s *store) string {
 
 // folder reads what is known of one pair.
 func (a *account) folder(p *pair, shared bool) error {
-	f := migrate.Folder{Box: a.box(p), Dir: p.dir}
+	f := migrate.Folder{Box: a.box(p), Dir: p.dir, Place: a.dirOf(a.box(p))}
 	src := &source{dir: p.dir, state: p.state, local: p.c.local(), infoSep: a.tree().infoSep}
 	a.old.Files = append(a.old.Files, src.files()...)
 	k, err := src.load()

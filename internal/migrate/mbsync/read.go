@@ -175,6 +175,7 @@ func (a *account) read() error {
 	}
 	a.detectNames(pairs)
 	a.place(pairs)
+	a.find(pairs)
 	a.settings()
 	pairs = slices.DeleteFunc(pairs, func(p *pair) bool { return p.gone })
 	states := map[string]int{}

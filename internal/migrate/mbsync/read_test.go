@@ -295,6 +295,11 @@ func TestPlaces(t *testing.T) {
 			map[string]string{"Mail/Work": "Work", "Mail/Work/.Sub": "Work/Sub!move it to ~/Mail/Work/Sub first"},
 			"rename top/.sub",
 		},
+		"other names, renamed": {
+			state + server + "MaildirStore l\nPath ~/Mail/\nInbox ~/Mail/INBOX\nSubFolders Verbatim\n\nChannel i\nFar :r:\nNear :l:\n\nChannel s\nFar \":r:[Gmail]/Sent Mail\"\nNear :l:sent\n",
+			map[string]string{"Mail/INBOX": "INBOX", "Mail/[Gmail]/Sent Mail": "[Gmail]/Sent Mail"},
+			`mailboxes = ["INBOX", "[Gmail]/Sent Mail"]`,
+		},
 		"other names": {
 			state + server + "MaildirStore l\nPath ~/Mail/\nInbox ~/Mail/inbox\nSubFolders Verbatim\n\nChannel i\nFar :r:\nNear :l:\n\nChannel s\nFar \":r:[Gmail]/Sent Mail\"\nNear :l:sent\n",
 			map[string]string{"Mail/inbox": "INBOX", "Mail/sent": "[Gmail]/Sent Mail!where mailtwin looks for the mailbox \"sent\"; move it to ~/Mail/[Gmail]/Sent Mail first"},

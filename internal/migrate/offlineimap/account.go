@@ -19,12 +19,12 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
 // source is where a folder's state is.
 func (a *account) source(f *folder) (*source, error) {
-	visible, err := a.back.apply(f.name)
+	visible, err := a.back.apply(f.was)
 	if visible == a.sep {
 		visible = ""
 	}
 	meta := filepath.Join(a.cfg.metadata, "Account-"+a.name)
-	name := statusName(f.name, a.sep)
+	name := statusName(f.was, a.sep)
 	return &source{
 		dir: f.dir, fmd5: fmd5(visible), validity: f.validity, infoSep: a.infoSep,
 		sqlite: filepath.Join(meta, "LocalStatus-sqlite", name), plain: filepath.Join(meta, "LocalStatus", name),
@@ -36,7 +36,7 @@ func statusName(folder, sep string) string { return fileName(strings.ReplaceAll(
 
 // folder reads what is known of one folder.
 func (a *account) folder(f *folder) error {
-	out := migrate.Folder{Box: f.box, Dir: f.dir, Distrust: f.why, Entries: func(func(migrate.Entry, error) bool) {}}
+	out := migrate.Folder{Box: f.box, Dir: f.dir, Place: a.dirOf(f.box), Distrust: f.why, Entries: func(func(migrate.Entry, error) bool) {}}
 	if !utf8.ValidString(string(f.box)) {
 		a.noteFile(f.dir, "the mailbox's name is not UTF-8; it is left out")
 		return nil
@@ -104,7 +104,7 @@ func (a *account) counted(f *folder, src *source, k *known) {
 func (a *account) markShared(all []*folder) {
 	byFile := map[string][]*folder{}
 	for _, f := range all {
-		status := "status " + statusName(f.name, a.sep)
+		status := "status " + statusName(f.was, a.sep)
 		byFile[status] = append(byFile[status], f)
 		if f.validity != "" {
 			byFile["UIDVALIDITY "+f.validity] = append(byFile["UIDVALIDITY "+f.validity], f)
@@ -143,7 +143,7 @@ func (a *account) keep() {
 func (a *account) lost(all []*folder) {
 	known := map[string]bool{}
 	for _, f := range all {
-		known[statusName(f.name, a.sep)] = true
+		known[statusName(f.was, a.sep)] = true
 	}
 	for _, kind := range []string{"LocalStatus-sqlite", "LocalStatus"} {
 		dir := filepath.Join(a.cfg.metadata, "Account-"+a.name, kind)

@@ -177,6 +177,12 @@ func TestState(t *testing.T) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(validityDir+"Work", "8\n")
 		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "the status is missing"},
+		"given the name on the server": {func(h *home) {
+			h.file(".offlineimaprc", simple+"nametrans = lambda f: re.sub('^.Gmail./', '', f)\n")
+			h.maildir("Mail/[Gmail]/Work", named("a", 1, "Work", "S"))
+			h.status("Work", "1 S")
+			h.file(validityDir+"[Gmail].Work", "8\n")
+		}, []string{`[Gmail]/Work 8; 1 a,U=1,FMD5=W (\Seen)`}, ""},
 		"status empty": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(sqliteDir+"Work", "")
