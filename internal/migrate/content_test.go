@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"mailtwin/internal/engine"
 	"mailtwin/internal/mail"
 	"mailtwin/internal/migrate"
 	"mailtwin/internal/store"
@@ -68,6 +69,30 @@ func TestImportAltered(t *testing.T) {
 				t.Errorf("%+v %v", reports, err)
 			}
 		})
+	}
+}
+
+// TestImportAlteredGone: what is said of altered messages counts those that are left.
+func TestImportAlteredGone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	f := w.folder(inbox)
+	var list []migrate.Entry
+	for n := range 3 {
+		list = append(list, w.put(inbox, text(100+n, " "), text(100+n, "")))
+	}
+	f.Entries = from(list)
+	if got := w.take(); got.Altered != 3 {
+		t.Fatalf("%+v", got)
+	}
+	w.sync()
+	for side, key := range []mail.Key{mail.Key(list[0].File), mail.UIDKey(list[0].UID)} {
+		w.stores[side].DeleteUser(inbox, key)
+	}
+	_, err := engine.Sync(t.Context(), w.engine())
+	must(t, err)
+	if reports, err := w.db.Reports(t.Context()); err != nil || len(reports) != 1 || !strings.HasPrefix(reports[0].Text, "2 messages differ between both sides in spaces") {
+		t.Errorf("%+v %v", reports, err)
 	}
 }
 
