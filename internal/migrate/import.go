@@ -136,8 +136,8 @@ func (m *importer) check(ctx context.Context) (state.Account, error) {
 	switch {
 	case err != nil:
 		return account, err
-	case account.Imported == m.o.Old.Tool && account.Imported != "":
-		m.res.Already = true
+	case account.Imported == m.o.Old.Tool && account.Imported != "" && len(boxes) > 0:
+		m.res.Already = true // with nothing taken over, the user may have mended why
 	case len(boxes)+len(intents) > 0:
 		return account, mail.WithHint(errors.New("import state: the account was synced already, and what mailtwin knows of it is newer"),
 			"mailtwin sync goes on with it. To begin again all the same: mailtwin state rebuild "+state.HintAccount+", then import")

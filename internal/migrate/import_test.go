@@ -324,6 +324,21 @@ func TestImportAgain(t *testing.T) {
 	}
 }
 
+// TestImportMended: an import that took nothing over is no reason not to try again.
+func TestImportMended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.both(inbox, 5)
+	w.old.Folders[0].Distrust = "the UIDs are in a Berkeley database"
+	if got := w.take(); got.Paired != 0 {
+		t.Fatalf("%+v", got)
+	}
+	w.old.Folders[0].Distrust = ""
+	if got := w.take(); got.Paired != 5 {
+		t.Fatalf("%+v", got)
+	}
+}
+
 // TestImportFails: whatever call of the server fails, the base stays empty, and another import does it all.
 func TestImportFails(t *testing.T) {
 	t.Parallel()
