@@ -10,6 +10,7 @@ import (
 	"mailtwin/internal/config"
 	"mailtwin/internal/engine"
 	"mailtwin/internal/mail"
+	"mailtwin/internal/migrate"
 	"mailtwin/internal/secret"
 	"mailtwin/internal/state"
 	"mailtwin/internal/store"
@@ -69,7 +70,7 @@ func codeOf(ctx context.Context, err error) exitCode {
 		return exitError
 	case errors.Is(err, store.ErrLogin):
 		return exitLogin
-	case errors.Is(err, state.ErrLocked):
+	case errors.Is(err, state.ErrLocked), errors.Is(err, migrate.ErrBusy):
 		return exitLocked
 	case errors.Is(err, store.ErrUnreachable):
 		return exitUnreachable

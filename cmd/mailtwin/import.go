@@ -123,8 +123,11 @@ func (a *app) path(p string) string {
 
 func runImport(ctx context.Context, a *app, o importOptions, read func() ([]migrate.Old, error)) error {
 	all, err := read()
-	if err != nil {
+	switch {
+	case errors.Is(err, migrate.ErrBusy), errors.Is(err, fs.ErrPermission):
 		return a.failEarly(ctx, o.style, err)
+	case err != nil: // of the other tool's configuration
+		return a.failEarly(ctx, o.style, usage{err})
 	}
 	u := a.ui(o.style)
 	progress := u.Follow()
@@ -150,6 +153,9 @@ func (a *app) importOne(ctx context.Context, u *ui.UI, progress *ui.Progress, ol
 	}
 	known, before, section, err := a.accountFor(name, old)
 	if err != nil {
+		if section != "" {
+			u.ImportSection(out.Config, section, true)
+		}
 		return a.fail(ctx, u, "import", t, err)
 	}
 	t, out.Section = known, section
@@ -193,8 +199,8 @@ func (a *app) accountFor(name string, old *migrate.Old) (t *target, before []byt
 	section = migrate.Section(name, old)
 	c, err := config.Parse([]byte(migrate.Joined(before, section)), path, a.home())
 	if err != nil {
-		return nil, nil, "", mail.WithHint(fmt.Errorf("its settings are not complete: %w\n%s", err, section),
-			fmt.Sprintf("add these lines to %s with what lacks, and import again", path))
+		return nil, nil, section, mail.WithHint(fmt.Errorf("its settings cannot be used as they are: %w", err),
+			fmt.Sprintf("add these lines to %s with what lacks or is to be changed, and import again", path))
 	}
 	for _, account := range c.Accounts {
 		if account.Name == name {

@@ -127,7 +127,11 @@ func (a *app) fail(ctx context.Context, u *ui.UI, what string, t *target, err er
 		err = mail.WithHint(err, hint)
 	}
 	if code == exitInterrupted {
-		err = mail.WithHint(fmt.Errorf("%s %s: interrupted", what, t.given), "run it again: it goes on where it stopped")
+		hint := "run it again: it goes on where it stopped"
+		if what == "import" {
+			hint = "nothing was taken over; run it again"
+		}
+		err = mail.WithHint(fmt.Errorf("%s %s: interrupted", what, t.given), hint)
 	}
 	u.Error(err)
 	if u.JSON {

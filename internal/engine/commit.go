@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/state"
@@ -193,6 +194,9 @@ func (r *run) leftReports(ctx context.Context, reports, old []state.Report) ([]s
 			rep := state.Report{Box: b.name, Kind: k.kind, Count: n, Text: fmt.Sprintf(k.text, n)}
 			if i := slices.IndexFunc(old, is); i >= 0 {
 				rep.Text, rep.Hint = old[i].Text, old[i].Hint
+				if rest, ok := strings.CutPrefix(rep.Text, fmt.Sprint(old[i].Count)+" "); ok {
+					rep.Text = fmt.Sprintf("%d %s", n, rest) // some may be settled
+				}
 			}
 			reports = append(reports, rep)
 		}

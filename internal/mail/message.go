@@ -40,7 +40,7 @@ const (
 	LeftRefused         // the lacking side refused the message
 	LeftRenumbered      // the lacking side changed its epoch; it is searched for the message before it is copied
 	LeftDeleting        // deleted on the lacking side; the other only marked it (no UIDPLUS), delete pending
-	LeftAltered         // both have it by Message-ID, with different content: neither copied nor merged
+	LeftAltered         // both have it by Message-ID or another tool's word, with different content: neither copied nor merged
 	LeftExpunged        // marked \Deleted on both sides and removed from the lacking one only, as expunge says
 	LeftReplaced        // an older version of a message that was edited on the lacking side; to be removed
 	LeftVanished        // another tool's state had it on both sides, and the lacking one had it no more when that state was imported

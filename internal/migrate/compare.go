@@ -3,7 +3,10 @@ package migrate
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"golang.org/x/sync/errgroup"
@@ -15,6 +18,7 @@ import (
 const (
 	chunk      = 1000     // messages that are asked for at a time
 	maxSample  = 20       // messages of a mailbox whose content is compared without --verify
+	maxApart   = 500      // messages that are read to see whether any of their kind are the same
 	maxContent = 64 << 20 // octets of a mailbox that are read to recognise messages that were moved
 )
 
@@ -38,12 +42,15 @@ func (m *importer) compare(ctx context.Context, box mail.Box, t *taken, list []*
 			m.o.Progress(box, done, len(list))
 		}
 	}
-	sure, odd, strange := sort(list)
-	if strange > 0 && 2*strange >= len(list) {
-		t.Why = fmt.Sprintf("%d of %d messages are not the same on both sides: it is the state of another mailbox", strange, len(list))
+	sure, odd, apart := sort(list)
+	if err := m.settleApart(ctx, box, apart); err != nil {
+		return err
+	}
+	if n := strangers(apart); n > 0 && 2*n >= len(list) {
+		t.Why = fmt.Sprintf("%d of %d messages are not the same on both sides: it is the state of another mailbox", n, len(list))
 		return nil
 	}
-	n, bad, err := m.sample(ctx, box, sure)
+	n, bad, err := m.settle(ctx, box, m.sample(sure))
 	if err != nil {
 		return err
 	}
@@ -51,71 +58,164 @@ func (m *importer) compare(ctx context.Context, box mail.Box, t *taken, list []*
 		t.Why = fmt.Sprintf("of %d messages whose content was compared, %d are not the same on both sides", n, bad)
 		return nil
 	}
-	_, bad, err = m.sample(ctx, box, odd)
-	if bad > 0 && !m.o.Verify {
-		for _, k := range odd {
+	return m.settleOdd(ctx, box, odd)
+}
+
+// sort marks what cannot be compared as doubtful. sure are those whose Message-ID and size agree; odd those that agree but for their
+// size, which servers do not always tell exactly; of those that are apart only the content can show that they are one message.
+func sort(list []*known) (sure, odd, apart []*known) {
+	for _, k := range list {
+		l, r := k.ident[mail.Local], k.ident[mail.Remote]
+		switch {
+		case !k.told[0] || !k.told[1]:
+			k.doubtful = true
+		case k.Stub:
+			k.altered = true
+		case l.MessageID != r.MessageID:
+			apart = append(apart, k)
+		case l.Size == r.Size && l.Size > 0:
+			sure = append(sure, k)
+		case !l.MessageID.IsZero():
+			odd = append(odd, k)
+		default:
+			apart = append(apart, k)
+		}
+	}
+	return sure, odd, apart
+}
+
+// strangers counts those that are surely different messages.
+func strangers(apart []*known) (n int) {
+	for _, k := range apart {
+		if k.doubtful && k.ident[mail.Local].MessageID != k.ident[mail.Remote].MessageID {
+			n++
+		}
+	}
+	return n
+}
+
+// settleApart reads all of a list; but if of many none turns out to be the same, the rest is not worth reading.
+func (m *importer) settleApart(ctx context.Context, box mail.Box, list []*known) error {
+	first := list[:min(len(list), maxApart)]
+	n, bad, err := m.settle(ctx, box, first)
+	if err != nil {
+		return err
+	}
+	if rest := list[len(first):]; n > bad || m.o.Verify {
+		_, _, err = m.settle(ctx, box, rest)
+	} else {
+		for _, k := range rest {
 			k.doubtful = true
 		}
 	}
 	return err
 }
 
-// sort marks what does not agree as doubtful. odd are those that agree but for their size, which servers do not always tell
-// exactly; strange counts those that are surely different messages.
-func sort(list []*known) (sure, odd []*known, strange int) {
-	for _, k := range list {
-		l, r := k.ident[mail.Local], k.ident[mail.Remote]
-		switch {
-		case !k.told[0] || !k.told[1]:
-			k.doubtful = true
-		case l.MessageID != r.MessageID:
-			k.doubtful = true
-			strange++
-		case l.Size == r.Size && l.Size > 0:
-			sure = append(sure, k)
-		case !l.MessageID.IsZero():
-			odd = append(odd, k)
-		default:
-			k.doubtful = true
-		}
+// settleOdd reads a sample of a list, and where the sizes turn out to be right, all of it: the old tool altered some messages.
+func (m *importer) settleOdd(ctx context.Context, box mail.Box, list []*known) error {
+	picked := m.sample(list)
+	if _, _, err := m.settle(ctx, box, picked); err != nil {
+		return err
 	}
-	return sure, odd, strange
+	if !slices.ContainsFunc(picked, func(k *known) bool { return k.altered || k.doubtful }) {
+		return nil
+	}
+	rest := slices.DeleteFunc(slices.Clone(list), func(k *known) bool { return k.verified || k.altered || k.doubtful })
+	_, _, err := m.settle(ctx, box, rest)
+	return err
 }
 
-// sample compares the content of some, or all, and returns how many that were and how many of them differ. These are doubtful.
-func (m *importer) sample(ctx context.Context, box mail.Box, list []*known) (n, bad int, err error) {
-	picked := list
-	if !m.o.Verify {
-		picked = pick(list, min(maxSample, 3+len(list)/500))
+// sample picks those whose content is compared: some, or all.
+func (m *importer) sample(list []*known) []*known {
+	if m.o.Verify {
+		return list
 	}
-	for part := range slices.Chunk(picked, chunk) {
-		digests := make(map[*known]mail.Hash, len(part))
-		byKey := index(part, mail.Remote)
-		err := m.o.Stores[mail.Remote].Identify(ctx, box, keys(part, mail.Remote), true, func(key mail.Key, id mail.Ident) error {
-			if k := byKey[key]; k != nil {
-				digests[k] = id.Digest
+	return pick(list, min(maxSample, 3+len(list)/500))
+}
+
+// settle compares the content of messages, and returns how many that were and how many of them differ. These are doubtful; those that
+// are the same but for what a mail library does to a message are altered.
+func (m *importer) settle(ctx context.Context, box mail.Box, list []*known) (n, bad int, err error) {
+	d, l := mail.NewDigester(), newLoose()
+	for part := range slices.Chunk(list, chunk) {
+		var differ []*known
+		hashes := make(map[*known][sha256.Size]byte)
+		read := make(map[*known]bool, len(part))
+		err := m.readAll(ctx, box, part, read, func(k *known, body io.Reader) error {
+			d.Reset()
+			l.reset()
+			if _, err := io.Copy(io.MultiWriter(d, l), body); err != nil {
+				return err
+			}
+			if k.verified = d.Ident().Digest == k.ident[mail.Local].Digest; !k.verified {
+				differ, hashes[k] = append(differ, k), l.hash()
 			}
 			return nil
 		})
 		if err != nil {
 			return n, bad, err
 		}
+		n += len(read)
 		for _, k := range part {
-			d, ok := digests[k]
-			switch {
-			case !ok: // gone in this moment
-				k.doubtful = true
-			case d == k.ident[mail.Local].Digest:
-				k.verified = true
-				n++
-			default:
-				k.doubtful = true
-				n++
-				bad++
-			}
+			k.doubtful = !k.verified // gone in this moment, or different
 		}
+		altered, err := m.alteredOf(ctx, box, differ, hashes)
+		if err != nil {
+			return n, bad, err
+		}
+		bad += len(differ) - altered
 	}
 	return n, bad, nil
+}
+
+// readAll reads messages on the remote side, and notes which were read. A connection that breaks in a body is no reason to begin anew.
+func (m *importer) readAll(ctx context.Context, box mail.Box, list []*known, read map[*known]bool, fn func(*known, io.Reader) error) error {
+	byKey := index(list, mail.Remote)
+	for vain := false; ; {
+		before := len(read)
+		rest := slices.DeleteFunc(slices.Clone(list), func(k *known) bool { return read[k] })
+		err := m.o.Stores[mail.Remote].Fetch(ctx, box, keys(rest, mail.Remote), func(e mail.Entry, b mail.Body) error {
+			k := byKey[e.Key]
+			if k == nil || read[k] {
+				return nil
+			}
+			if err := fn(k, b.Reader); err != nil {
+				return err
+			}
+			read[k] = true
+			return nil
+		})
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || vain || !errors.Is(err, store.ErrUnreachable):
+			return fmt.Errorf("read messages on the remote side: %w", err)
+		}
+		vain = len(read) == before
+	}
+}
+
+// alteredOf reads the local copies of messages with these loose hashes, and returns how many have the same.
+func (m *importer) alteredOf(ctx context.Context, box mail.Box, list []*known, hashes map[*known][sha256.Size]byte) (altered int, err error) {
+	if len(list) == 0 {
+		return 0, nil
+	}
+	byKey, l := index(list, mail.Local), newLoose()
+	err = m.o.Stores[mail.Local].Fetch(ctx, box, keys(list, mail.Local), func(e mail.Entry, b mail.Body) error {
+		l.reset()
+		if _, err := io.Copy(l, b.Reader); err != nil {
+			return err
+		}
+		if k := byKey[e.Key]; k != nil && !k.altered && l.hash() == hashes[k] {
+			k.altered, k.doubtful = true, false
+			altered++
+		}
+		return nil
+	})
+	if err != nil {
+		return altered, fmt.Errorf("read messages on the local side: %w", err)
+	}
+	return altered, nil
 }
 
 // pick takes the smallest message of each of n parts of the list.

@@ -24,6 +24,7 @@ type known struct {
 	stamp    uint64
 	doubtful bool // it is left to the first sync
 	verified bool // the content is known to be the same
+	altered  bool // it is the same but for what a mail library does to a message
 }
 
 func (k *known) key(side mail.Side) mail.Key {
@@ -203,10 +204,16 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 			continue
 		}
 		t.Paired++
-		if k.verified {
+		switch {
+		case k.Stub:
+			t.Stubs++
+		case k.altered:
+			t.Altered++
+			t.Compared++
+		case k.verified:
 			t.Compared++
 		}
-		t.pairs = append(t.pairs, k.pair(f.Box))
+		t.pairs = append(t.pairs, k)
 	}
 	for _, side := range mail.Sides {
 		for _, k := range halves[side] {
@@ -215,7 +222,7 @@ func (m *importer) take(ctx context.Context, f *Folder, t *taken, list []*known)
 				continue
 			}
 			t.Missing[side.Other()]++
-			t.pairs = append(t.pairs, k.pair(f.Box))
+			t.pairs = append(t.pairs, k)
 		}
 	}
 	return m.secure(ctx, t)
@@ -230,6 +237,9 @@ func (k *known) pair(box mail.Box) mail.Pair {
 			p.Left = mail.LeftVanished
 		}
 	}
+	if k.altered {
+		p.Left = mail.LeftAltered
+	}
 	return p
 }
 
@@ -242,9 +252,9 @@ func (m *importer) secure(ctx context.Context, t *taken) error {
 		}
 		for part := range slices.Chunk(t.pairs, chunk) {
 			var keys []mail.Key
-			for _, p := range part {
-				if p.Keys[side] != "" {
-					keys = append(keys, p.Keys[side])
+			for _, k := range part {
+				if k.has[side] {
+					keys = append(keys, k.key(side))
 				}
 			}
 			if len(keys) == 0 {

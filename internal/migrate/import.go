@@ -1,6 +1,7 @@
 package migrate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,12 +46,14 @@ type Result struct {
 // Box is what became of one mailbox. The JSON form is documented and stable.
 type Box struct {
 	Name     string `json:"mailbox"`
-	Known    int    `json:"known"`    // messages in the old state
-	Paired   int    `json:"paired"`   // taken over as pairs
-	Compared int    `json:"compared"` // of them by the content of both sides
-	Missing  [2]int `json:"-"`        // by side: not there any more; held back
-	Gone     int    `json:"gone"`     // on neither side any more
-	Doubtful int    `json:"doubtful"` // what both sides have does not agree, or the state contradicts itself: paired by content
+	Known    int    `json:"known"`        // messages in the old state
+	Paired   int    `json:"paired"`       // taken over as pairs
+	Compared int    `json:"compared"`     // of them by the content of both sides
+	Altered  int    `json:"altered"`      // of them different in spaces and line ends, as the old tool stored them
+	Stubs    int    `json:"placeholders"` // of them a placeholder on one side
+	Missing  [2]int `json:"-"`            // by side: not there any more; held back
+	Gone     int    `json:"gone"`         // on neither side any more
+	Doubtful int    `json:"doubtful"`     // what both sides have does not agree, or the state contradicts itself: paired by content
 	Why      string `json:"why,omitempty"`
 }
 
@@ -60,6 +63,8 @@ func (r *Result) Sum() (all Box) {
 		all.Known += b.Known
 		all.Paired += b.Paired
 		all.Compared += b.Compared
+		all.Altered += b.Altered
+		all.Stubs += b.Stubs
 		all.Gone += b.Gone
 		all.Doubtful += b.Doubtful
 		for _, side := range mail.Sides {
@@ -131,8 +136,8 @@ func (m *importer) check(ctx context.Context) (state.Account, error) {
 	switch {
 	case err != nil:
 		return account, err
-	case account.Imported == m.o.Old.Tool && account.Imported != "":
-		m.res.Already = true
+	case account.Imported == m.o.Old.Tool && account.Imported != "" && len(boxes) > 0:
+		m.res.Already = true // with nothing taken over, the user may have mended why
 	case len(boxes)+len(intents) > 0:
 		return account, mail.WithHint(errors.New("import state: the account was synced already, and what mailtwin knows of it is newer"),
 			"mailtwin sync goes on with it. To begin again all the same: mailtwin state rebuild "+state.HintAccount+", then import")
@@ -165,7 +170,7 @@ func (m *importer) places() error {
 	if m.o.Dir == nil {
 		return nil
 	}
-	var wrong []string
+	var wrong, cure []string
 	for _, f := range m.o.Old.Folders {
 		if f.Dir == "" || !m.selected(f.Box) || m.status[mail.Local][f.Box].Err != nil {
 			continue // a name that cannot be a folder is an error of its mailbox
@@ -178,9 +183,12 @@ func (m *importer) places() error {
 			continue
 		}
 		if err != nil {
-			here = "another one"
+			here = cmp.Or(f.Place, "another one")
 		}
 		wrong = append(wrong, fmt.Sprintf("%s is the folder %s there, and would be %s here", f.Box, f.Dir, here))
+		if filepath.IsAbs(here) {
+			cure = append(cure, fmt.Sprintf("mkdir -p %s && mv %s %s", shellWord(filepath.Dir(here)), shellWord(f.Dir), shellWord(here)))
+		}
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -190,9 +198,16 @@ func (m *importer) places() error {
 	if len(wrong) > shown {
 		more = fmt.Sprintf("; and %d more", len(wrong)-shown)
 	}
-	return mail.WithHint(fmt.Errorf("import state: %w: mailboxes have other folders in mailtwin than in %s: %s%s", store.ErrSetup, m.o.Old.Tool, strings.Join(wrong[:min(len(wrong), shown)], "; "), more),
-		"a mailbox has one name on both sides: set layout, names and inbox so that they fit, rename the folders, or leave these mailboxes out with mailboxes = [...]")
+	hint := "a mailbox has one name on both sides: set layout, names and inbox so that they fit, rename the folders, or leave these mailboxes out with mailboxes = [...]"
+	if len(cure) == len(wrong) {
+		hint = fmt.Sprintf("a mailbox has one name on both sides. Rename the folders while %s is switched off, and import again, or leave these mailboxes out with mailboxes = [...]: %s%s",
+			m.o.Old.Tool, strings.Join(cure[:min(len(cure), shown)], "; "), more)
+	}
+	return mail.WithHint(fmt.Errorf("import state: %w: mailboxes have other folders in mailtwin than in %s: %s%s", store.ErrSetup, m.o.Old.Tool, strings.Join(wrong[:min(len(wrong), shown)], "; "), more), hint)
 }
+
+// shellWord writes a text as a word of a command.
+func shellWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 func samePlace(a, b string) bool {
 	if filepath.Clean(a) == filepath.Clean(b) {
@@ -258,8 +273,22 @@ func (m *importer) letters(ctx context.Context, box mail.Box) error {
 	return s.SetLetters(ctx, box, m.o.Old.Letters[:])
 }
 
-// report tells of what is held back, as each sync will.
+// report tells of what is held back or not the same, as each sync will.
 func (m *importer) report(b *Box) {
+	var texts []string
+	if b.Altered > 0 {
+		texts = append(texts, fmt.Sprintf("%d messages differ between both sides in spaces or line ends, as %s stored them", b.Altered, m.o.Old.Tool))
+	}
+	hint := ""
+	if b.Stubs > 0 {
+		texts = append(texts, fmt.Sprintf("%d messages are placeholders of %s on one side", b.Stubs, m.o.Old.Tool))
+		hint = "for the messages in place of their placeholders: remove these files, then mailtwin state rebuild, and mailtwin sync"
+	}
+	if len(texts) > 0 {
+		m.reports = append(m.reports, state.Report{
+			Box: mail.Box(b.Name), Kind: "altered", Count: b.Altered + b.Stubs, Text: strings.Join(texts, ", and ") + "; they are kept as they are", Hint: hint,
+		})
+	}
 	for _, side := range mail.Sides {
 		if n := b.Missing[side]; n > 0 {
 			m.reports = append(m.reports, state.Report{
@@ -275,15 +304,16 @@ func (m *importer) report(b *Box) {
 type taken struct {
 	Box
 	box   state.Box
-	pairs []mail.Pair
+	pairs []*known
 }
 
 func (t *taken) write(tx *state.Tx) error {
 	if err := tx.PutBox(t.box); err != nil {
 		return err
 	}
-	for i := range t.pairs {
-		if err := tx.PutPair(&t.pairs[i]); err != nil {
+	for _, k := range t.pairs {
+		p := k.pair(t.box.Name)
+		if err := tx.PutPair(&p); err != nil {
 			return err
 		}
 	}

@@ -301,26 +301,6 @@ func (w *world) entry(i int) migrate.Entry {
 	return slices.Collect(entries(w.t, &w.old.Folders[0]))[i]
 }
 
-// TestImportContent: two messages with one Message-ID and one size, but other content.
-func TestImportContent(t *testing.T) {
-	t.Parallel()
-	for _, verify := range []bool{false, true} {
-		w := newWorld(t)
-		w.both(inbox, 1)
-		w.old.Folders[0].Entries = from(append(slices.Collect(entries(t, &w.old.Folders[0])), w.put(inbox, text(100, " a"), text(100, " b"))))
-		res, err := w.try(func(o *migrate.Options) { o.Verify = verify })
-		must(t, err)
-		want := migrate.Box{Name: "INBOX", Known: 2, Why: "of 2 messages whose content was compared, 1 are not the same on both sides"}
-		if verify {
-			want = migrate.Box{Name: "INBOX", Known: 2, Paired: 1, Compared: 1, Doubtful: 1}
-		}
-		if len(res.Boxes) != 1 || res.Boxes[0] != want {
-			t.Errorf("%+v", res.Boxes)
-		}
-		w.sync()
-	}
-}
-
 // TestImportAgain: a dry run and a second import change nothing, and what is synced already is not overwritten.
 func TestImportAgain(t *testing.T) {
 	t.Parallel()
@@ -344,10 +324,25 @@ func TestImportAgain(t *testing.T) {
 	}
 }
 
+// TestImportMended: an import that took nothing over is no reason not to try again.
+func TestImportMended(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.both(inbox, 5)
+	w.old.Folders[0].Distrust = "the UIDs are in a Berkeley database"
+	if got := w.take(); got.Paired != 0 {
+		t.Fatalf("%+v", got)
+	}
+	w.old.Folders[0].Distrust = ""
+	if got := w.take(); got.Paired != 5 {
+		t.Fatalf("%+v", got)
+	}
+}
+
 // TestImportFails: whatever call of the server fails, the base stays empty, and another import does it all.
 func TestImportFails(t *testing.T) {
 	t.Parallel()
-	for _, method := range []memstore.Method{memstore.Boxes, memstore.View, memstore.Identify} {
+	for _, method := range []memstore.Method{memstore.Boxes, memstore.View, memstore.Identify, memstore.Fetch} {
 		w := newWorld(t)
 		w.both(inbox, 5)
 		w.both("Work", 5)
@@ -376,7 +371,12 @@ func TestImportPlaces(t *testing.T) {
 	w.old.Folders[0].Dir = dir
 	must(t, os.Mkdir(dir+"/cur", 0o700))
 	_, err := w.try(func(o *migrate.Options) { o.Dir = func(mail.Box) (string, error) { return dir + "/elsewhere", nil } })
-	if !errors.Is(err, store.ErrSetup) || !strings.Contains(err.Error(), "elsewhere") || mail.HintOf(err) == "" {
-		t.Fatalf("%v", err)
+	if !errors.Is(err, store.ErrSetup) || !strings.Contains(err.Error(), "elsewhere") || !strings.Contains(mail.HintOf(err), "mv '"+dir+"' '"+dir+"/elsewhere'") {
+		t.Fatalf("%v %s", err, mail.HintOf(err))
+	}
+	w.old.Folders[0].Place = "/it's/there"
+	_, err = w.try(func(o *migrate.Options) { o.Dir = func(mail.Box) (string, error) { return "", store.ErrGone } })
+	if want := `mkdir -p '/it'\''s' && mv '` + dir + `' '/it'\''s/there'`; !strings.Contains(mail.HintOf(err), want) {
+		t.Fatalf("%v %s", err, mail.HintOf(err))
 	}
 }

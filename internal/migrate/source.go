@@ -6,10 +6,14 @@
 package migrate
 
 import (
+	"errors"
 	"iter"
 
 	"mailtwin/internal/mail"
 )
+
+// ErrBusy says that the other tool is running: its state cannot be read or written then.
+var ErrBusy = errors.New("is at work")
 
 // Old is an account as another tool kept it in sync.
 type Old struct {
@@ -40,6 +44,7 @@ type Note struct {
 type Folder struct {
 	Box      mail.Box // the remote mailbox's name, decoded to mailtwin's form
 	Dir      string   // the local Maildir folder, which holds cur, new and tmp; absolute
+	Place    string   // the folder that mailtwin keeps the mailbox in; "": not known
 	Validity uint32   // the remote UIDVALIDITY that the state belongs to; 0: unknown
 	// Distrust says why the state of this folder must not be believed (two folders share one status file, a torn file);
 	// "": nothing is known against it. Its messages are paired by content then.
@@ -53,4 +58,5 @@ type Entry struct {
 	UID   uint32     // remote
 	File  string     // the local unique name (up to ":2,"); "": the tool's state names a file that is not there
 	Flags mail.Flags // what both sides agreed on, as far as the tool keeps it
+	Stub  bool       // one side has a placeholder in place of the message
 }

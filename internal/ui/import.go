@@ -45,6 +45,8 @@ type jsonImport struct {
 	Known         int    `json:"known"`
 	Paired        int    `json:"paired"`
 	Compared      int    `json:"compared"`
+	Altered       int    `json:"altered"`
+	Placeholders  int    `json:"placeholders"`
 	MissingLocal  int    `json:"missing_local"`
 	MissingRemote int    `json:"missing_remote"`
 	Gone          int    `json:"gone"`
@@ -96,7 +98,7 @@ func (u *UI) Imported(i Import) {
 		}
 		j := jsonImport{
 			Event: "import", Account: i.Account, Tool: i.Tool, DryRun: i.DryRun, Already: i.Result.Already, Mailboxes: len(i.Result.Boxes),
-			Known: all.Known, Paired: all.Paired, Compared: all.Compared, MissingLocal: all.Missing[mail.Local], MissingRemote: all.Missing[mail.Remote],
+			Known: all.Known, Paired: all.Paired, Compared: all.Compared, Altered: all.Altered, Placeholders: all.Stubs, MissingLocal: all.Missing[mail.Local], MissingRemote: all.Missing[mail.Remote],
 			Gone: all.Gone, Doubtful: all.Doubtful, Backup: i.Backup,
 		}
 		if i.Section != "" {
@@ -120,6 +122,12 @@ func (u *UI) Imported(i Import) {
 		count(len(i.Result.Boxes), "mailbox", "mailboxes"), verb, number(all.Compared))
 	if n := untaken(i.Result.Boxes); n > 0 {
 		u.Result("  of %s nothing was taken over; their messages are compared by content in the first sync", count(n, "mailbox", "mailboxes"))
+	}
+	if n := all.Altered; n > 0 {
+		u.Result("  %s between both sides in spaces or line ends, as %s stored them; they are kept as they are", count(n, "message differs", "messages differ"), i.Tool)
+	}
+	if n := all.Stubs; n > 0 {
+		u.Result("  %s of %s on one side; they are kept as they are", count(n, "message is a placeholder", "messages are placeholders"), i.Tool)
 	}
 	if rest := all.Doubtful; rest > 0 {
 		u.Result("  %s compared by content in the first sync", count(rest, "message is", "messages are"))

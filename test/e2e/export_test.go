@@ -7,8 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/emersion/go-imap/v2"
 )
 
 // TestExport: the other tool goes on where mailtwin stopped, without copying or deleting a message, and mailtwin after it.
@@ -21,10 +19,9 @@ func TestExport(t *testing.T) {
 				t.Parallel()
 				m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: migrantMessages()}
 				m.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nlocal = \"maildir:%s\"\n", m.user, m.relay.port(), m.mail) + settings)
-				flags := []imap.Flag{`\Seen`, `\Flagged`, `\Answered`, `\Draft`}
 				c := m.dial()
 				for i := range m.n {
-					upload(t, c, migrantBoxes[i%len(migrantBoxes)], text(i), day, flags[i%len(flags)])
+					upload(t, c, migrantBoxes[i%len(migrantBoxes)], text(i), day, mixedFlags(i/len(migrantBoxes), nil)...)
 				}
 				dir := filepath.Join(m.home, "handed over")
 				m.refused(dir, "it has not been synced yet")
@@ -67,8 +64,8 @@ func (m *migrant) refused(dir, why string) {
 	}
 }
 
-// goOn runs the other tool as the export says, and returns the commands that it gave.
-func (m *migrant) goOn(dir string) []string {
+// goOn runs the other tool as the export says, and returns the commands that it gave and how many whole messages it got.
+func (m *migrant) goOn(dir string) (commands []string, bodies int) {
 	m.t.Helper()
 	m.relay.arm(fault{}, 0)
 	args := []string{"-c", filepath.Join(dir, "isyncrc"), "-a"}
@@ -76,17 +73,19 @@ func (m *migrant) goOn(dir string) []string {
 		args = []string{"-c", filepath.Join(dir, "offlineimaprc"), "-o"}
 	}
 	m.start(m.tool.program, args...)
-	commands, _ := m.relay.heal()
-	return commands
+	bodies = m.relay.sent()
+	commands, _ = m.relay.heal()
+	return commands, bodies
 }
 
 // quiet starts the other tool and makes sure that it finds nothing to do, and mailtwin after it neither.
 func (m *migrant) quiet(dir string, before []string) {
 	m.t.Helper()
-	commands := m.goOn(dir)
-	if len(commands) == 0 {
-		m.t.Fatal("the other tool gave no command")
+	commands, bodies := m.goOn(dir)
+	if len(commands) == 0 || bodies > 0 {
+		m.t.Fatalf("the other tool gave %d commands, and got %d messages", len(commands), bodies)
 	}
+	m.t.Logf("%s: %d commands, %d bodies", m.tool.program, len(commands), bodies)
 	for _, c := range commands {
 		if strings.Contains(c, "APPEND") || strings.Contains(c, "BODY.PEEK[]") || strings.Contains(c, "EXPUNGE") || strings.Contains(c, "UID STORE") {
 			m.t.Errorf("%s: %s", m.tool.name, c)
@@ -97,7 +96,10 @@ func (m *migrant) quiet(dir string, before []string) {
 		m.t.Fatalf("%s changed something:\n%s\n\n%s", m.tool.name, strings.Join(before, "\n"), strings.Join(after, "\n"))
 	}
 	m.relay.arm(fault{}, 0)
-	s := m.summary("a")
+	s := m.summary(m.account())
+	if n := m.relay.sent(); n > 0 {
+		m.t.Errorf("mailtwin: %d bodies crossed the wire", n)
+	}
 	commands, _ = m.relay.heal()
 	for _, c := range commands {
 		if strings.Contains(c, "FETCH") && strings.Contains(c, "BODY") {

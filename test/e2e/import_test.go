@@ -3,7 +3,6 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -72,9 +71,8 @@ func newMigrant(t *testing.T, tool oldTool) *migrant {
 	m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: migrantMessages()}
 	m.configure("") // the import writes the account
 	c := m.dial()
-	flags := append([]imap.Flag{`\Seen`, `\Flagged`, `\Answered`, `\Draft`}, tool.keywords...)
 	for i := range m.n {
-		upload(t, c, migrantBoxes[i%len(migrantBoxes)], text(i), day, flags[i%len(flags)])
+		upload(t, c, migrantBoxes[i%len(migrantBoxes)], text(i), day, mixedFlags(i/len(migrantBoxes), tool.keywords)...)
 	}
 	must(t, os.MkdirAll(m.mail, 0o700))
 	must(t, os.MkdirAll(filepath.Join(m.home, "other"), 0o700))
@@ -83,6 +81,16 @@ func newMigrant(t *testing.T, tool oldTool) *migrant {
 		t.Fatalf("%s brought %d messages of %d", tool.name, n, m.n)
 	}
 	return m
+}
+
+// mixedFlags are the flags of one of a mailbox's messages: all combinations come up.
+func mixedFlags(i int, keywords []imap.Flag) (some []imap.Flag) {
+	for bit, f := range append([]imap.Flag{`\Seen`, `\Flagged`, `\Answered`, `\Draft`}, keywords...) {
+		if (i*11+1)&(1<<bit) != 0 {
+			some = append(some, f)
+		}
+	}
+	return some
 }
 
 // old runs the other tool.
@@ -135,11 +143,16 @@ func (m *migrant) idle(adopted int) {
 	m.t.Helper()
 	m.relay.arm(fault{}, 0)
 	s := m.summary(m.account())
+	bodies := m.relay.sent()
 	commands, _ := m.relay.heal()
+	m.t.Logf("the first sync: %d commands, %d bodies, %+v", len(commands), bodies, s)
 	if s.Copied_to_local+s.Copied_to_remote+s.Deleted_local+s.Deleted_remote+s.Moved_local+s.Moved_remote+s.Errors != 0 || s.Adopted != adopted {
 		m.t.Fatalf("the first sync: %+v", s)
 	}
 	if adopted == 0 {
+		if bodies > 0 || s.Flagged_local+s.Flagged_remote > 0 {
+			m.t.Errorf("%d bodies crossed the wire: %+v", bodies, s)
+		}
 		for _, c := range commands {
 			if strings.Contains(c, "FETCH") && strings.Contains(c, "BODY") {
 				m.t.Errorf("a body or header was fetched: %s", c)
@@ -182,8 +195,10 @@ func TestImport(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(m.home, "state")); err == nil {
 				t.Error("a dry run wrote a state")
 			}
+			m.relay.arm(fault{}, 0)
 			r := m.take()
-			t.Log(r)
+			t.Logf("%v%d bodies crossed the wire", r, m.relay.sent())
+			m.relay.heal()
 			if !strings.Contains(r.out, fmt.Sprintf("%s of %[1]s messages in %[2]d mailboxes taken over", grouped(m.n), len(migrantBoxes))) {
 				t.Fatalf("%v", r)
 			}
@@ -193,15 +208,29 @@ func TestImport(t *testing.T) {
 			if r := m.take(); !strings.Contains(r.out, "nothing to do") {
 				t.Errorf("second import: %v", r)
 			}
-			if r := m.run("sync", "--dry-run", "-v", m.account()); !strings.Contains(r.out, "nothing to do") {
-				t.Errorf("dry run of a sync: %v", r)
+			m.relay.arm(fault{}, 0)
+			if r := m.run("sync", "--dry-run", "-v", m.account()); !strings.Contains(r.out, "nothing to do") || m.relay.sent() > 0 {
+				t.Errorf("dry run of a sync: %v%d bodies crossed the wire", r, m.relay.sent())
 			}
+			m.relay.heal()
 			m.idle(0)
 			m.change()
 			m.run("sync", m.account())
 			m.same()
+			m.handBack()
 		})
 	}
+}
+
+// handBack exports, and lets the other tool go on.
+func (m *migrant) handBack() {
+	m.t.Helper()
+	dir, before := filepath.Join(m.home, "handed over"), m.contents()
+	r := m.run("export", m.tool.name, dir, m.account())
+	if want := fmt.Sprintf("%s messages in %d mailboxes handed over", grouped(m.n), len(migrantBoxes)); !strings.Contains(r.out, want) {
+		m.t.Fatalf("%v", r)
+	}
+	m.quiet(dir, before)
 }
 
 // change does some of everything on both sides.
@@ -222,182 +251,4 @@ func (m *migrant) change() {
 	must(m.t, c.Store(imap.SeqSet{{Start: 1, Stop: 2}}, &imap.StoreFlags{Op: imap.StoreFlagsAdd, Flags: []imap.Flag{`\Flagged`}}, nil).Close())
 	_, err = c.Move(imap.SeqSet{{Start: 1, Stop: 1}}, "Work").Wait()
 	must(m.t, err)
-}
-
-// TestImportDamaged: whatever became of the old state, nothing is doubled and nothing deleted.
-func TestImportDamaged(t *testing.T) {
-	t.Parallel()
-	needServer(t)
-	for _, tool := range oldTools {
-		for name, damage := range map[string]func(*migrant){
-			"truncated": func(m *migrant) { m.damageState(func(b []byte) []byte { return b[:len(b)*2/3] }) },
-			"empty":     func(m *migrant) { m.damageState(func([]byte) []byte { return nil }) },
-			"garbage": func(m *migrant) {
-				m.damageState(func(b []byte) []byte { return []byte(strings.Repeat("\x00\xff?\n", len(b)/4)) })
-			},
-			"old state":       (*migrant).oldState,
-			"new UIDVALIDITY": (*migrant).renumber,
-			"moved":           (*migrant).moveMaildir,
-			"journal cut":     (*migrant).cutJournal,
-			"shared file":     (*migrant).shareFile,
-		} {
-			if name == "journal cut" && tool.name != "mbsync" || name == "shared file" && tool.name == "mbsync" {
-				continue // the other tool has no such thing
-			}
-			t.Run(tool.name+", "+name, func(t *testing.T) {
-				t.Parallel()
-				m := newMigrant(t, tool)
-				damage(m)
-				r := m.take()
-				t.Log(r)
-				var s summary
-				for range 2 {
-					r := m.try("sync", "--json", m.account())
-					if r.code != 0 && r.code != 3 {
-						t.Fatalf("sync: %v", r)
-					}
-					s = parseSummary(t, r)
-					if s.Copied_to_local > m.fresh || s.Copied_to_remote+s.Deleted_local+s.Deleted_remote+s.Errors != 0 {
-						t.Fatalf("%+v", s)
-					}
-				}
-				m.same()
-			})
-		}
-	}
-}
-
-// damageState changes every state file of the old tool.
-func (m *migrant) damageState(change func([]byte) []byte) {
-	files, err := filepath.Glob(filepath.Join(m.home, m.tool.state))
-	must(m.t, err)
-	if len(files) == 0 {
-		m.t.Fatal("there is no state")
-	}
-	for _, f := range files {
-		b, err := os.ReadFile(f)
-		must(m.t, err)
-		must(m.t, os.WriteFile(f, change(b), 0o600))
-	}
-}
-
-// oldState brings back the state of before the last messages.
-func (m *migrant) oldState() {
-	other, aside := filepath.Join(m.home, "other"), filepath.Join(m.home, "aside")
-	must(m.t, os.CopyFS(aside, os.DirFS(other)))
-	c := m.dial()
-	for i := range 20 {
-		upload(m.t, c, migrantBoxes[i%5], text(10_000+i), day)
-	}
-	m.old()
-	m.n += 20
-	must(m.t, os.RemoveAll(other))
-	must(m.t, os.Rename(aside, other))
-}
-
-// renumber gives a mailbox of the server another UIDVALIDITY.
-func (m *migrant) renumber() {
-	c := m.dial()
-	must(m.t, c.Rename("Work/Invoices/2024", "Work/Invoices/aside", nil).Wait())
-	must(m.t, c.Create("Work/Invoices/2024", nil).Wait())
-	_, err := c.Select("Work/Invoices/aside", nil).Wait()
-	must(m.t, err)
-	_, err = c.Move(imap.SeqSet{{Start: 1}}, "Work/Invoices/2024").Wait()
-	must(m.t, err)
-	must(m.t, c.Unselect().Wait())
-	must(m.t, c.Delete("Work/Invoices/aside").Wait())
-}
-
-// moveMaildir puts the Maildir elsewhere, and changes the old configuration accordingly.
-func (m *migrant) moveMaildir() {
-	to := filepath.Join(m.home, "Elsewhere")
-	must(m.t, os.Rename(m.mail, to))
-	rc := filepath.Join(m.home, m.tool.program+".rc")
-	b, err := os.ReadFile(rc)
-	must(m.t, err)
-	must(m.t, os.WriteFile(rc, []byte(strings.ReplaceAll(string(b), m.mail, to)), 0o600))
-	m.mail = to
-}
-
-// cutJournal stops mbsync in the middle of a run, and cuts off the end of what it has noted.
-func (m *migrant) cutJournal() {
-	c := m.dial()
-	for i := range 20 {
-		upload(m.t, c, migrantBoxes[i%3], text(20_000+i), day)
-	}
-	m.n, m.fresh = m.n+20, 20
-	rc := filepath.Join(m.home, "mbsync.rc")
-	if out, err := exec.Command("mbsync", "-c", rc, "-Tj12", "-q", "-a").CombinedOutput(); err == nil {
-		m.t.Fatalf("mbsync was not stopped: %s", out)
-	}
-	journals, err := filepath.Glob(filepath.Join(m.home, "other", "*.journal"))
-	must(m.t, err)
-	cut := 0
-	for _, path := range journals {
-		b, err := os.ReadFile(path)
-		must(m.t, err)
-		if len(b) > 40 {
-			must(m.t, os.WriteFile(path, b[:len(b)-len(b)/3], 0o600))
-			cut++
-		}
-	}
-	if cut == 0 {
-		m.t.Fatalf("no journal: %q", journals)
-	}
-}
-
-// shareFile adds a mailbox whose status file is that of another one: OfflineIMAP names those of a/b and a.b alike.
-func (m *migrant) shareFile() {
-	c := m.dial()
-	for i := range 10 {
-		upload(m.t, c, "a/b", text(30_000+i), day)
-		m.deliver("a/b", fmt.Sprintf("1700000000.M%dP1.host,U=%d:2,", i, i+1), lf(text(30_000+i)), day)
-	}
-	m.n += 10
-}
-
-// TestImportPlain: the status of OfflineIMAP 6 and 7.0, which is text, in both of its formats.
-func TestImportPlain(t *testing.T) {
-	t.Parallel()
-	needServer(t)
-	for name, head := range map[string]string{
-		"1": "OFFLINEIMAP LocalStatus CACHE DATA - DO NOT MODIFY - FORMAT 1", "2": "OFFLINEIMAP LocalStatus CACHE DATA - DO NOT MODIFY - FORMAT 2",
-	} {
-		t.Run("format "+name, func(t *testing.T) {
-			t.Parallel()
-			m := newMigrant(t, oldTools[1])
-			account := filepath.Join(m.home, "other", "meta", "Account-a")
-			must(t, os.Mkdir(filepath.Join(account, "LocalStatus"), 0o700))
-			files, err := filepath.Glob(filepath.Join(account, "LocalStatus-sqlite", "*"))
-			must(t, err)
-			for _, f := range files {
-				lines := []string{head}
-				box := filepath.Base(f)
-				for _, dir := range migrantBoxes {
-					if strings.ReplaceAll(wire.EncodeUTF7(dir), "/", ".") != box && strings.ReplaceAll(dir, "/", ".") != box {
-						continue
-					}
-					for _, path := range m.paths(wire.EncodeUTF7(dir)) {
-						unique, letters, _ := strings.Cut(filepath.Base(path), ":2,")
-						_, uid, _ := strings.Cut(unique, ",U=")
-						uid, _, _ = strings.Cut(uid, ",")
-						line := uid + "|" + letters + "|0|"
-						if name == "1" {
-							line = uid + ":" + letters
-						}
-						lines = append(lines, line)
-					}
-				}
-				if len(lines) == 1 {
-					t.Fatalf("no messages of %s", box)
-				}
-				must(t, os.WriteFile(filepath.Join(account, "LocalStatus", box), []byte(strings.Join(lines, "\n")+"\n"), 0o600))
-			}
-			must(t, os.RemoveAll(filepath.Join(account, "LocalStatus-sqlite")))
-			if r := m.take(); !strings.Contains(r.out, fmt.Sprintf("%s of %[1]s messages in %[2]d mailboxes taken over", grouped(m.n), len(migrantBoxes))) {
-				t.Fatalf("%v", r)
-			}
-			m.idle(0)
-		})
-	}
 }

@@ -3,11 +3,11 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -32,6 +32,7 @@ type relay struct {
 	fault    fault
 	left     int // commands up to the cut; 0: none
 	commands []string
+	bodies   int // whole messages that the server sent since arm
 	cut      bool
 	open     map[net.Conn]bool // from the program
 	late     sync.WaitGroup    // commands that the server has not executed yet
@@ -57,7 +58,14 @@ func (r *relay) port() int { return port(r.listener.Addr().String()) }
 func (r *relay) arm(f fault, n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.fault, r.left, r.commands = f, n, nil
+	r.fault, r.left, r.commands, r.bodies = f, n, nil, 0
+}
+
+// sent returns how many whole messages the server has sent since arm.
+func (r *relay) sent() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.bodies
 }
 
 // heal lets everybody in again, and returns what was sent since arm.
@@ -111,7 +119,7 @@ func (r *relay) serve(client net.Conn) {
 	var answers sync.WaitGroup
 	tags := make(chan string, 1)
 	done := make(chan struct{})
-	answers.Go(func() { pass(client, server, tags, done) })
+	answers.Go(func() { r.pass(client, server, tags, done) })
 	from := bufio.NewReader(client)
 	for {
 		command, err := readCommand(from)
@@ -162,7 +170,7 @@ func (r *relay) count(command []byte) (f fault, now bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	line, _, _ := bytes.Cut(command, []byte("\r\n"))
-	r.commands = append(r.commands, fmt.Sprintf("%.120s", line))
+	r.commands = append(r.commands, string(line))
 	if r.left == 0 || !bytes.Contains(line, []byte(r.fault.only)) {
 		return f, false
 	}
@@ -202,7 +210,7 @@ func readCommand(from *bufio.Reader) (all []byte, err error) {
 
 // pass passes the server's answers on. Once it is told a tag, it keeps them to itself, and closes done when the server has answered the
 // command with that tag, or hung up.
-func pass(client, server net.Conn, tags <-chan string, done chan<- struct{}) {
+func (r *relay) pass(client, server net.Conn, tags <-chan string, done chan<- struct{}) {
 	from := bufio.NewReader(server)
 	tag := ""
 	for {
@@ -218,6 +226,11 @@ func pass(client, server net.Conn, tags <-chan string, done chan<- struct{}) {
 			select {
 			case tag = <-tags:
 			default:
+				if strings.Contains(line, "BODY[]") {
+					r.mu.Lock()
+					r.bodies++
+					r.mu.Unlock()
+				}
 				_, _ = client.Write([]byte(line)) // it may be gone
 				continue
 			}

@@ -68,16 +68,34 @@ func (a *account) pairs() ([]*pair, error) {
 		}
 		p.dir = a.tree().dir(p.local())
 		p.state = a.cfg.statePath(p)
-		if p.dir == "" || !isMaildir(p.dir) {
-			a.note(p.c.statement, "the mailbox %q of channel %q is not on disk; it is fetched anew", p.local(), p.c.arg())
-			p.gone = true
-		}
+		p.gone = p.dir == "" || !isMaildir(p.dir)
 		if key := p.dir + "\x00" + p.remote(); !seen[key] {
 			seen[key] = true
 			kept = append(kept, p)
 		}
 	}
 	return kept, nil
+}
+
+// find looks for folders that are not where the configuration says: they may be where mailtwin keeps them, because the user was told to
+// rename them.
+func (a *account) find(pairs []*pair) {
+	used := map[string]bool{}
+	for _, p := range pairs {
+		used[p.dir] = used[p.dir] || !p.gone
+	}
+	for _, p := range pairs {
+		if !p.gone {
+			continue
+		}
+		if dir := a.dirOf(a.box(p)); isMaildir(dir) && !used[dir] {
+			used[dir] = true
+			p.dir, p.gone = dir, false
+			p.state = a.cfg.statePath(p)
+			continue
+		}
+		a.note(p.c.statement, "the mailbox %q of channel %q is not on disk; it is fetched anew", p.local(), p.c.arg())
+	}
 }
 
 // hasInbox reports whether wildcards include INBOX: it is not below the Path of a server's store.
@@ -198,7 +216,7 @@ func remotePath(s *store) string {
 
 // folder reads what is known of one pair.
 func (a *account) folder(p *pair, shared bool) error {
-	f := migrate.Folder{Box: a.box(p), Dir: p.dir}
+	f := migrate.Folder{Box: a.box(p), Dir: p.dir, Place: a.dirOf(a.box(p))}
 	src := &source{dir: p.dir, state: p.state, local: p.c.local(), infoSep: a.tree().infoSep}
 	a.old.Files = append(a.old.Files, src.files()...)
 	k, err := src.load()
@@ -240,7 +258,7 @@ func (a *account) counted(p *pair, k *known) {
 		a.noteFile(p.state+".journal", "the journal of mailbox %q is cut off in its last line; what stands before it is used", box)
 	}
 	if k.placeholders > 0 {
-		a.noteFile(p.state, "mailbox %q: %d messages are only placeholders on one side because of MaxSize; before the import remove MaxSize from the isyncrc, flag them and run mbsync with Upgrade (ReNew in 1.4), or they are taken for messages", box, k.placeholders)
+		a.noteFile(p.state, "mailbox %q: %d messages are only placeholders on one side because of MaxSize; before the import remove MaxSize from the isyncrc, flag them and run mbsync with Upgrade (ReNew in 1.4), or they stay placeholders", box, k.placeholders)
 	}
 	if k.expired > 0 {
 		a.noteFile(p.state, "mailbox %q: %d messages were removed from the Maildir because of MaxMessages and stay on the server; mailtwin fetches them", box, k.expired)
@@ -278,6 +296,7 @@ func (a *account) lostStates(pairs []*pair) {
 				continue
 			}
 			known[path] = true
+			a.old.Files = append(a.old.Files, path)
 			a.noteFile(path, "this is the state of a mailbox whose folder is not on disk; it was renamed or removed, and nothing is deleted on the server because of it")
 		}
 	}

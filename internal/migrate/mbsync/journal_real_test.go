@@ -66,7 +66,8 @@ func TestReadStopped(t *testing.T) {
 				}
 				n := w.pairsHold(run)
 				if err == nil {
-					if n != 17 || journals < 2 {
+					// On a busy machine there can be more: mbsync sends a message again whose APPEND the server had not done when it asked.
+					if n < 17 || n != len(w.texts("INBOX")) || journals < 2 {
 						t.Fatalf("%d pairs at the end, %d journals", n, journals)
 					}
 					return

@@ -71,7 +71,7 @@ func parse(text, file string) ([]*section, error) {
 			}
 			continue
 		case len(words) == 1:
-			return nil, mail.WithHint(fmt.Errorf("read %s:%d: %s has no value", file, n, words[0]), "does mbsync still accept the file? mbsync -l -a lists the mailboxes")
+			return nil, mail.WithHint(fmt.Errorf("read %s:%d: the keyword has no value", file, n), "does mbsync still accept the file? mbsync -l -a lists the mailboxes")
 		}
 		s := statement{line: n, key: words[0], args: words[1:]}
 		if in == all[0] && s.is(sectionKeys...) {

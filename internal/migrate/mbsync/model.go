@@ -151,6 +151,17 @@ func (cfg *config) channel(s *section) (*channel, error) {
 	return c, nil
 }
 
+// names are the channels and groups.
+func (cfg *config) names() (names []string) {
+	for _, c := range cfg.channels {
+		names = append(names, c.arg())
+	}
+	for _, g := range cfg.groups {
+		names = append(names, g.arg())
+	}
+	return names
+}
+
 // pick returns the channels that were asked for, which are named alone, with mailboxes after a colon, or by a group.
 func (cfg *config) pick(names []string) ([]*channel, error) {
 	if len(names) == 0 {
@@ -169,7 +180,7 @@ func (cfg *config) pick(names []string) ([]*channel, error) {
 			chan1, boxes, some := strings.Cut(m, ":")
 			i := slices.IndexFunc(cfg.channels, func(c *channel) bool { return c.arg() == chan1 })
 			if i < 0 {
-				return nil, mail.WithHint(fmt.Errorf("read %s: there is no channel or group %q", cfg.file, chan1), "mailtwin import mbsync without a name takes all channels")
+				return nil, mail.WithHint(fmt.Errorf("read %s: there is no channel or group %q", cfg.file, chan1), "there are: "+strings.Join(cfg.names(), ", ")+"; mailtwin import mbsync without a name takes all channels")
 			}
 			c := *cfg.channels[i]
 			if some {

@@ -111,10 +111,14 @@ func (a *account) policies() {
 	if !ok {
 		solo = c.statement
 	}
-	for _, end := range []int{local, 1 - local} {
-		if side := map[int]string{local: "in the Maildir", 1 - local: "on the server"}[end]; !e[end] && !s[end] {
-			a.note(pickStatement(expunge, solo), "without Expunge mbsync only marks messages %s as deleted when they are gone on the other side; mailtwin removes them (many at once are held back)", side)
+	var marked []string
+	for end, side := range map[int]string{local: "in the Maildir", 1 - local: "on the server"} {
+		if !e[end] && !s[end] {
+			marked = append(marked, side)
 		}
+	}
+	if slices.Sort(marked); len(marked) > 0 {
+		a.note(pickStatement(expunge, solo), "without Expunge mbsync only marks messages %s as deleted when they are gone on the other side; mailtwin removes them (many at once are held back)", strings.Join(marked, " and "))
 	}
 	remove, _ := a.cfg.get(c, "Remove")
 	if r := ends(remove.args); !r[far] && !r[near] {

@@ -86,13 +86,19 @@ func load(o Options) (*config, error) {
 		cfg.state = cfg.home + "/.mbsync/"
 	}
 	f, err := openFile(cfg.file)
-	if err != nil {
-		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "--config FILE names another one")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: there is no file %s", cfg.file), "mailtwin import mbsync --config FILE reads another one")
+	case err != nil:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %w", err), "mailtwin import mbsync --config FILE reads another one")
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read the configuration of mbsync: %w", err)
+	case len(text) > maxConfig:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of mbsync: %s has over %d octets", cfg.file, maxConfig), "is it the right file? --config names another one")
 	}
 	sections, err := parse(string(text), cfg.file)
 	if err != nil {
@@ -169,6 +175,7 @@ func (a *account) read() error {
 	}
 	a.detectNames(pairs)
 	a.place(pairs)
+	a.find(pairs)
 	a.settings()
 	pairs = slices.DeleteFunc(pairs, func(p *pair) bool { return p.gone })
 	states := map[string]int{}
@@ -177,7 +184,7 @@ func (a *account) read() error {
 	}
 	for _, p := range pairs {
 		if isLocked(p.state + ".lock") {
-			return mail.WithHint(fmt.Errorf("read %s: mbsync is at work there", p.state), "wait until it has ended, and switch off what starts it")
+			return mail.WithHint(fmt.Errorf("read %s: mbsync %w there", p.state, migrate.ErrBusy), "wait until it has ended, and switch off what starts it")
 		}
 		if err := a.folder(p, states[p.state] > 1); err != nil {
 			return err

@@ -153,19 +153,22 @@ func TestSettings(t *testing.T) {
 func TestConfigErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		"":                               "there is no Channel in it",
-		"IMAPStore a\nPass \"hunter2\n":  ".mbsyncrc:2: a quote is not closed",
-		"IMAPStore a\nPass hunter2\\\n":  ".mbsyncrc:2: a backslash at the end of the line",
-		"IMAPStore a\nPass\n":            ".mbsyncrc:2: Pass has no value",
-		"IMAPStore a\nAccount hunter2\n": ".mbsyncrc:2: the store refers to an account \"hunter2\", which does not come before it",
-		"Channel c\n":                    ".mbsyncrc:1: channel \"c\" has no Far",
+		"":                                           "there is no Channel in it",
+		"IMAPStore a\nPass \"hunter2\n":              ".mbsyncrc:2: a quote is not closed",
+		"IMAPStore a\nPass hunter2\\\n":              ".mbsyncrc:2: a backslash at the end of the line",
+		"IMAPStore a\nPass\n":                        ".mbsyncrc:2: the keyword has no value",
+		"IMAPStore a\nPass \\\nhunter2\n":            ".mbsyncrc:2: a backslash at the end of the line",
+		"IMAPStore a\nhunter2\n":                     ".mbsyncrc:2: the keyword has no value",
+		"IMAPStore a\nAccount hunter2\n":             ".mbsyncrc:2: the store refers to an account \"hunter2\", which does not come before it",
+		strings.Repeat("# x\n", 2<<20):               "has over 4194304 octets",
+		"Channel c\n":                                ".mbsyncrc:1: channel \"c\" has no Far",
 		"IMAPStore a\nHost h\n\nChannel c\nFar a:\n": ".mbsyncrc:5: the mailbox must be written as :store:mailbox",
 		"Channel c\nFar :a:\n":                       ".mbsyncrc:2: there is no store \"a\" before it",
 	} {
 		h := newHome(t)
 		h.file(".mbsyncrc", text)
 		if _, err := h.try(); err == nil || !strings.HasSuffix(err.Error(), want) || mail.HintOf(err) == "" {
-			t.Errorf("%q: %v, want %s", text, err, want)
+			t.Errorf("%.99q: %v, want %s", text, err, want)
 		}
 	}
 	h := newHome(t)
@@ -216,7 +219,7 @@ func TestDistrust(t *testing.T) {
 		"a local UID twice":  {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 1 S\n") }, "names the UID 1 twice", 0, ""},
 		"a file twice":       {func(h *home) { h.file("Mail/Work/cur/copy,U=2:2,S", "x") }, "", 2, "1 messages share their UID"},
 		"a file is gone":     {func(h *home) { must(h.t, os.Remove(h.dir+"/Mail/Work/cur/b,U=2:2,S")) }, "", 3, ""},
-		"placeholders":       {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 2 >S\n3 3 <\n") }, "", 1, "2 messages are only placeholders"},
+		"placeholders":       {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 2 >S\n3 3 <\n") }, "", 3, "2 messages are only placeholders"},
 		"expired":            {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 ~S\n2 0 ~S\n3 3 \n4 4 ~\n") }, "", 2, "2 messages were removed from the Maildir because of MaxMessages"},
 		"on one side":        {func(h *home) { h.file("Mail/Work/.mbsyncstate", header+"1 1 S\n2 0 ST\n0 3 T\n") }, "", 1, "2 messages are on one side only"},
 		"old journal":        {func(h *home) { h.file("Mail/Work/.mbsyncstate.journal", "4\n- 1 1\n") }, "", 3, ""},
@@ -260,6 +263,11 @@ func TestDistrust(t *testing.T) {
 			if name == "sound" && (list[1].File != "b,U=2" || !list[1].Flags.Equal(mail.Flags{System: mail.Seen | mail.Flagged}) || list[2].File != "c,U=3,other") {
 				t.Errorf("%+v", list)
 			}
+			for i, e := range list {
+				if e.Stub != (name == "placeholders" && i > 0) {
+					t.Errorf("%+v", list)
+				}
+			}
 			if name == "a file is gone" && list[1] != (migrate.Entry{UID: 2, Flags: mail.Flags{System: mail.Seen | mail.Flagged}}) {
 				t.Errorf("%+v", list)
 			}
@@ -286,6 +294,11 @@ func TestPlaces(t *testing.T) {
 			state + server + "MaildirStore l\nPath ~/Mail/\nInbox ~/Mail/INBOX\nSubFolders Legacy\n\nChannel c\nFar :r:\nNear :l:\nPatterns *\n",
 			map[string]string{"Mail/Work": "Work", "Mail/Work/.Sub": "Work/Sub!move it to ~/Mail/Work/Sub first"},
 			"rename top/.sub",
+		},
+		"other names, renamed": {
+			state + server + "MaildirStore l\nPath ~/Mail/\nInbox ~/Mail/INBOX\nSubFolders Verbatim\n\nChannel i\nFar :r:\nNear :l:\n\nChannel s\nFar \":r:[Gmail]/Sent Mail\"\nNear :l:sent\n",
+			map[string]string{"Mail/INBOX": "INBOX", "Mail/[Gmail]/Sent Mail": "[Gmail]/Sent Mail"},
+			`mailboxes = ["INBOX", "[Gmail]/Sent Mail"]`,
 		},
 		"other names": {
 			state + server + "MaildirStore l\nPath ~/Mail/\nInbox ~/Mail/inbox\nSubFolders Verbatim\n\nChannel i\nFar :r:\nNear :l:\n\nChannel s\nFar \":r:[Gmail]/Sent Mail\"\nNear :l:sent\n",
@@ -390,7 +403,7 @@ func TestLostState(t *testing.T) {
 	if len(old.Folders) != 2 || len(entries(t, old.Folders[1])) != 1 {
 		t.Errorf("%+v", old.Folders)
 	}
-	if want := []string{h.dir + "/.mbsync/:r:Work_:l:Work", h.dir + "/.mbsyncrc", h.dir + "/Mail/Other/.uidvalidity", h.dir + "/Mail/Work/.uidvalidity"}; !slices.Equal(old.Files, want) {
+	if want := []string{h.dir + "/.mbsync/:r:Gone_:l:Gone", h.dir + "/.mbsync/:r:Work_:l:Work", h.dir + "/.mbsyncrc", h.dir + "/Mail/Other/.uidvalidity", h.dir + "/Mail/Work/.uidvalidity"}; !slices.Equal(old.Files, want) {
 		t.Errorf("files %q", old.Files)
 	}
 	group := h.read("g")[0]

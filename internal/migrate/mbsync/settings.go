@@ -160,10 +160,11 @@ func (a *account) login() {
 	if mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER" {
 		key = "token_command"
 	}
-	a.set(key, quote(command), s)
 	if first, _, _ := strings.Cut(strings.TrimSpace(command), " "); first == "echo" || first == "printf" {
-		a.note(s, "PassCmd: the command itself may hold the password, and it is copied as it stands; a password store is a better place")
+		a.note(s, "PassCmd: the command holds the password itself and is not copied; put it into a password store and write %s = \"pass show mail/work\", or leave it out and be asked", key)
+		return
 	}
+	a.set(key, quote(command), s)
 }
 
 var mechanisms = []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-256", "EXTERNAL", "OAUTHBEARER", "XOAUTH2"}

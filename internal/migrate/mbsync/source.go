@@ -156,17 +156,16 @@ func (f *source) count(k *known, r record) {
 	}
 }
 
-// entry makes an entry of a record; false if it is none: a message on one side only, a placeholder, or a file of which there
-// are two.
+// entry makes an entry of a record; false if it is none: a message on one side only, or a file of which there are two.
 func (f *source) entry(k *known, r record) (e migrate.Entry, ok bool) {
-	if r.is&(isDead|isDummyFar|isDummyNear) != 0 || r.uid[far] == 0 || r.uid[near] == 0 {
+	if r.is&isDead != 0 || r.uid[far] == 0 || r.uid[near] == 0 {
 		return e, false
 	}
 	name, twice := k.names.find(r.uid[f.local])
 	if twice || name == "" && r.is&isExpired != 0 {
 		return e, false
 	}
-	return migrate.Entry{UID: r.uid[1-f.local], File: name, Flags: flagsOf(r.flags)}, true
+	return migrate.Entry{UID: r.uid[1-f.local], File: name, Flags: flagsOf(r.flags), Stub: r.is&(isDummyFar|isDummyNear) != 0}, true
 }
 
 // entries reads the state again and yields what of it is on both sides.

@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/migrate"
 )
 
 // unfinished stands in the place of the state while an export is under way. mbsync refuses to sync a mailbox with such a
@@ -63,7 +64,7 @@ func (x *Export) Write() ([]Written, error) {
 // check looks for what would stop mbsync, before anything is changed.
 func (x *Export) check(t *target) error {
 	if isLocked(t.state + ".lock") {
-		return mail.WithHint(fmt.Errorf("export mailbox %q: mbsync is at work on it", t.Box), "wait until it has ended, and switch off what starts it")
+		return mail.WithHint(fmt.Errorf("export mailbox %q: mbsync %w on it", t.Box, migrate.ErrBusy), "wait until it has ended, and switch off what starts it")
 	}
 	if missing(filepath.Join(t.Dir, validityFile)) && !missing(filepath.Join(t.Dir, altMapFile)) {
 		return mail.WithHint(fmt.Errorf("export mailbox %q: mbsync keeps its UIDs in a Berkeley database (AltMap), which is not written", t.Box),

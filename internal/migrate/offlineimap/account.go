@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -17,12 +19,12 @@ func isEOF(err error) bool { return errors.Is(err, io.EOF) }
 
 // source is where a folder's state is.
 func (a *account) source(f *folder) (*source, error) {
-	visible, err := a.back.apply(f.name)
+	visible, err := a.back.apply(f.was)
 	if visible == a.sep {
 		visible = ""
 	}
 	meta := filepath.Join(a.cfg.metadata, "Account-"+a.name)
-	name := statusName(f.name, a.sep)
+	name := statusName(f.was, a.sep)
 	return &source{
 		dir: f.dir, fmd5: fmd5(visible), validity: f.validity, infoSep: a.infoSep,
 		sqlite: filepath.Join(meta, "LocalStatus-sqlite", name), plain: filepath.Join(meta, "LocalStatus", name),
@@ -34,7 +36,7 @@ func statusName(folder, sep string) string { return fileName(strings.ReplaceAll(
 
 // folder reads what is known of one folder.
 func (a *account) folder(f *folder) error {
-	out := migrate.Folder{Box: f.box, Dir: f.dir, Distrust: f.why, Entries: func(func(migrate.Entry, error) bool) {}}
+	out := migrate.Folder{Box: f.box, Dir: f.dir, Place: a.dirOf(f.box), Distrust: f.why, Entries: func(func(migrate.Entry, error) bool) {}}
 	if !utf8.ValidString(string(f.box)) {
 		a.noteFile(f.dir, "the mailbox's name is not UTF-8; it is left out")
 		return nil
@@ -77,7 +79,9 @@ func (a *account) folder(f *folder) error {
 
 // counted tells what of the state does not become entries as it stands.
 func (a *account) counted(f *folder, src *source, k *known) {
-	if k.noStatus && len(k.names.list) > 0 {
+	if k.damage != "" {
+		a.noteFile(src.sqlite, "mailbox %q: %s; the UIDs in file names are used, and flags of both sides are put together", f.box, k.damage)
+	} else if k.noStatus && len(k.names.list) > 0 {
 		a.noteFile(src.sqlite, "mailbox %q: the status is missing; the UIDs in file names are used, and flags of both sides are put together", f.box)
 	} else if k.unlisted > 0 {
 		a.noteFile(src.sqlite, "mailbox %q: %d files have a UID and are not in the status, as after a run that was stopped; they are used, and flags of both sides are put together", f.box, k.unlisted)
@@ -100,13 +104,14 @@ func (a *account) counted(f *folder, src *source, k *known) {
 func (a *account) markShared(all []*folder) {
 	byFile := map[string][]*folder{}
 	for _, f := range all {
-		status := "status " + statusName(f.name, a.sep)
+		status := "status " + statusName(f.was, a.sep)
 		byFile[status] = append(byFile[status], f)
 		if f.validity != "" {
 			byFile["UIDVALIDITY "+f.validity] = append(byFile["UIDVALIDITY "+f.validity], f)
 		}
 	}
-	for what, list := range byFile {
+	for _, what := range slices.Sorted(maps.Keys(byFile)) {
+		list := byFile[what]
 		kind, file, _ := strings.Cut(what, " ")
 		for i, f := range list {
 			if len(list) > 1 {
@@ -116,11 +121,29 @@ func (a *account) markShared(all []*folder) {
 	}
 }
 
+// keep adds all files of the account's state to those for the backup, also those that are not read.
+func (a *account) keep() {
+	dirs := []string{filepath.Join(a.cfg.metadata, "Account-"+a.name)}
+	for _, s := range []*section{a.local, a.remote} {
+		dirs = append(dirs, filepath.Join(a.cfg.metadata, "Repository-"+strings.TrimPrefix(s.name, "Repository ")))
+	}
+	for _, dir := range dirs {
+		for _, sub := range []string{"LocalStatus-sqlite", "LocalStatus", "FolderValidity", "UIDMapping", "StartUID"} {
+			list, _ := os.ReadDir(filepath.Join(dir, sub)) // what cannot be read is told where it is needed
+			for _, e := range list {
+				if e.Type().IsRegular() {
+					a.old.Files = append(a.old.Files, filepath.Join(dir, sub, e.Name()))
+				}
+			}
+		}
+	}
+}
+
 // lost tells of status files that belong to no folder on disk: it was renamed or removed.
 func (a *account) lost(all []*folder) {
 	known := map[string]bool{}
 	for _, f := range all {
-		known[statusName(f.name, a.sep)] = true
+		known[statusName(f.was, a.sep)] = true
 	}
 	for _, kind := range []string{"LocalStatus-sqlite", "LocalStatus"} {
 		dir := filepath.Join(a.cfg.metadata, "Account-"+a.name, kind)

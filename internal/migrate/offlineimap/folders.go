@@ -16,6 +16,7 @@ import (
 // folder is a folder of the Maildir, with what belongs to it on the server.
 type folder struct {
 	name     string // as OfflineIMAP names it: the path below the root; "" is the root
+	was      string // its name before it was renamed to that on the server; else name
 	dir      string
 	remote   string // the server's name, as LIST has it, with "/" or "." between its components
 	validity string // the file with the UIDVALIDITY; "": none fits
@@ -76,7 +77,7 @@ func isMaildir(dir string) bool {
 }
 
 // match is a name on the server that a file of FolderValidity may stand for.
-type match struct{ remote, file string }
+type match struct{ remote, file, name string } // name: as OfflineIMAP names the folder
 
 // maxDots bounds how many of a name's dots are tried as "/" one by one.
 const maxDots = 6
@@ -194,8 +195,12 @@ func (a *account) matches(files []string, sep string, known map[string]bool) map
 			if name = strings.ReplaceAll(name, sep, a.sep); name == a.sep {
 				name = ""
 			}
-			if known[name] && !slices.ContainsFunc(found[name], func(m match) bool { return m.file == file }) {
-				found[name] = append(found[name], match{remote, file})
+			is := name
+			if plain := strings.ReplaceAll(remote, sep, a.sep); !known[name] && name != "" && known[plain] {
+				is = plain // the user was told to give it the name on the server
+			}
+			if known[is] && !slices.ContainsFunc(found[is], func(m match) bool { return m.file == file }) {
+				found[is] = append(found[is], match{remote, file, name})
 			}
 		}
 	}
@@ -211,15 +216,17 @@ func (a *account) matchBack(found map[string][]match, files []string, sep string
 		remote, err := a.back.apply(name)
 		remote = strings.ReplaceAll(remote, a.sep, sep)
 		if err == nil && found[name] == nil && remote != "" && slices.Contains(files, fileName(remote)) {
-			found[name] = []match{{remote, fileName(remote)}}
+			found[name] = []match{{remote, fileName(remote), name}}
 		}
 	}
 }
 
 // identify says which mailbox a folder is.
 func (a *account) identify(f *folder, found []match, sep string) {
+	f.was = f.name
 	switch len(found) {
 	case 1:
+		f.was = found[0].name
 		f.remote, f.validity = found[0].remote, filepath.Join(a.validityDir(), found[0].file)
 	case 0:
 		name, err := a.back.apply(f.name)

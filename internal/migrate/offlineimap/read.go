@@ -1,6 +1,7 @@
 package offlineimap
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -85,13 +86,19 @@ func load(o Options) (*config, error) {
 		return nil, err
 	}
 	f, err := openFile(file)
-	if err != nil {
-		return nil, mail.WithHint(fmt.Errorf("read the configuration of OfflineIMAP: %w", err), "--config FILE names another one")
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of OfflineIMAP: there is no file %s", file), "mailtwin import offlineimap --config FILE reads another one")
+	case err != nil:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of OfflineIMAP: %w", err), "mailtwin import offlineimap --config FILE reads another one")
 	}
 	defer func() { _ = f.Close() }()
-	text, err := io.ReadAll(io.LimitReader(f, maxConfig))
-	if err != nil {
+	text, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("read the configuration of OfflineIMAP: %w", err)
+	case len(text) > maxConfig:
+		return nil, mail.WithHint(fmt.Errorf("read the configuration of OfflineIMAP: %s has over %d octets", file, maxConfig), "is it the right file? --config names another one")
 	}
 	if cfg.ini, err = parseINI(string(text), file); err != nil {
 		return nil, err
@@ -129,12 +136,29 @@ func (cfg *config) listed() ([]string, error) {
 	return names, nil
 }
 
+func thereAre(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "there are: " + strings.Join(names, ", ") + "; "
+}
+
+// names are the accounts that have a section.
+func (cfg *config) names() (names []string) {
+	for _, s := range cfg.sections {
+		if name, ok := strings.CutPrefix(s.name, "Account "); ok {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // account finds the sections of an account.
 func (cfg *config) account(name string) (*account, error) {
 	a := &account{cfg: cfg, name: name, sec: cfg.section("Account " + name), infoSep: ':'}
 	a.old = migrate.Old{Tool: "offlineimap", Name: name, Files: []string{cfg.file}}
 	if a.sec == nil {
-		return nil, mail.WithHint(fmt.Errorf("read %s: there is no [Account %s]", cfg.file, name), "mailtwin import offlineimap without a name takes all accounts that [general] lists")
+		return nil, mail.WithHint(fmt.Errorf("read %s: there is no [Account %s]", cfg.file, name), thereAre(cfg.names())+"mailtwin import offlineimap without a name takes all accounts that [general] lists")
 	}
 	for key, to := range map[string]**section{"localrepository": &a.local, "remoterepository": &a.remote} {
 		v, line, ok := a.get(a.sec, key)
@@ -158,7 +182,7 @@ func (a *account) read() error {
 		return nil
 	}
 	if isLocked(filepath.Join(a.cfg.metadata, a.name+".lock")) {
-		return mail.WithHint(fmt.Errorf("read account %q: OfflineIMAP is at work on it", a.name), "wait until it has ended, and switch off what starts it")
+		return mail.WithHint(fmt.Errorf("read account %q: OfflineIMAP %w on it", a.name, migrate.ErrBusy), "wait until it has ended, and switch off what starts it")
 	}
 	a.root, a.sep = a.cfg.path(folders), "."
 	if v, _, ok := a.get(a.local, "sep"); ok && v != "" {
@@ -183,6 +207,7 @@ func (a *account) read() error {
 		}
 	}
 	a.lost(found)
+	a.keep()
 	slices.Sort(a.old.Files)
 	a.old.Files = slices.Compact(a.old.Files)
 	slices.SortStableFunc(a.old.Notes, func(x, y migrate.Note) int {

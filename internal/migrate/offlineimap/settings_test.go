@@ -106,6 +106,7 @@ func TestBroken(t *testing.T) {
 		"other repository": {"localrepository = l\n", "localrepository = x\n", nil, ":5: there is no [Repository x]"},
 		"loop":             {"accounts = a", "accounts = %(accounts)s", nil, ":2: accounts: its %(...)s cannot be resolved"},
 		"bomb":             {"accounts = a", "a0 = " + strings.Repeat("x", 1000) + "\na1 = " + strings.Repeat("%(a0)s", 100) + "\na2 = " + strings.Repeat("%(a1)s", 100) + "\naccounts = " + strings.Repeat("%(a2)s", 100), nil, "accounts: its %(...)s cannot be resolved"},
+		"too large":        {"accounts = a", strings.Repeat("# x\n", 2<<20), nil, "has over 4194304 octets"},
 		"one percent sign": {"accounts = a", "accounts = 100% a", nil, ":2: accounts: its %(...)s cannot be resolved"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,6 +22,7 @@ type source struct {
 	sqlite, plain string // the status files; one may be missing
 	validity      string
 	infoSep       byte
+	namesOnly     bool // the status is damaged: the UIDs in the names of files are all there is
 }
 
 // distrust says why state is not to be believed.
@@ -36,6 +37,7 @@ type known struct {
 	rows, gone, unlisted int
 	names                *uidNames
 	noStatus             bool
+	damage               string // what is wrong with the status, so that it counts as missing
 }
 
 // files are the files of the state that exist.
@@ -79,7 +81,35 @@ func (f *source) load() (*known, error) {
 	if k.names, err = readNames(f.dir, f.fmd5, f.infoSep); err != nil {
 		return nil, fmt.Errorf("list folder %s: %w", f.dir, err)
 	}
-	var uids uidSet
+	uids, err := f.readUIDs(k)
+	var damage *distrust
+	if errors.As(err, &damage) {
+		// The names of files say what is what, too, and only the flags that both sides agreed on are not known.
+		f.namesOnly, k.noStatus, k.damage = true, true, damage.Error()
+		k.rows, k.gone, uids = 0, 0, nil
+	} else if err != nil {
+		return nil, err
+	}
+	for _, n := range k.names.list {
+		if _, ok := slices.BinarySearch(uids, n.uid); !ok {
+			k.unlisted++
+		}
+	}
+	if k.damage == "" {
+		if err := f.compare(k); err != nil {
+			return nil, err
+		}
+	} else if len(k.names.list) == 0 {
+		return nil, damage
+	}
+	if k.names.foreign > 0 && len(k.names.list) == 0 {
+		return nil, distrustf("its files have UIDs of another folder in their names: it was renamed or moved, or nametrans was changed")
+	}
+	return k, nil
+}
+
+// readUIDs reads the UIDs in the status, and counts.
+func (f *source) readUIDs(k *known) (uids []uint32, err error) {
 	has, err := f.status(func(r row) bool {
 		k.rows++
 		uids = append(uids, r.uid)
@@ -98,21 +128,8 @@ func (f *source) load() (*known, error) {
 		}
 	}
 	k.noStatus = !has
-	for _, n := range k.names.list {
-		if _, ok := slices.BinarySearch(uids, n.uid); !ok {
-			k.unlisted++
-		}
-	}
-	if err := f.compare(k); err != nil {
-		return nil, err
-	}
-	if k.names.foreign > 0 && len(k.names.list) == 0 {
-		return nil, distrustf("its files have UIDs of another folder in their names: it was renamed or moved, or nametrans was changed")
-	}
-	return k, nil
+	return uids, nil
 }
-
-type uidSet []uint32
 
 // compare looks whether a plain status lies beside the database that says much more: then the database is what an upgrade of
 // OfflineIMAP left when it was stopped.
@@ -137,7 +154,11 @@ func (f *source) entries(yield func(migrate.Entry, error) bool) {
 	}
 	listed := make([]bool, len(names.list))
 	stopped := false
-	_, err = f.status(func(r row) bool {
+	read := f.status
+	if f.namesOnly {
+		read = func(func(row) bool) (bool, error) { return false, nil }
+	}
+	_, err = read(func(r row) bool {
 		e := migrate.Entry{UID: r.uid}
 		e.Flags.System = r.flags
 		at, twice, ok := names.find(r.uid)

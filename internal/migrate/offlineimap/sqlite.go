@@ -143,6 +143,13 @@ func checkSchema(db *sql.DB) error {
 
 // writeSQLite makes a status database of version 2 at a path where there is none, and syncs it.
 func writeSQLite(path string, each func(func(uid uint32, letters string) error) error) (err error) {
+	empty, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) // the driver would let others read it
+	if err != nil {
+		return err
+	}
+	if err := empty.Close(); err != nil {
+		return err
+	}
 	uri := "file:" + (&url.URL{Path: path}).EscapedPath() + "?_pragma=journal_mode(off)&_pragma=synchronous(off)&_pragma=page_size(4096)"
 	db, err := sql.Open("sqlite", uri)
 	if err != nil {

@@ -135,14 +135,19 @@ func TestState(t *testing.T) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(plainDir+"Work", plainHead2+"\n1|FT|17")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + plainDir + `Work is damaged: line 2 is cut off`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work is damaged: line 2 is cut off; the UIDs in file names are used"},
 		"plain twice": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(plainDir+"Work", plainHead2+"\n1|FT|17|\n2||0|\n1|S|0|\n")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + plainDir + `Work names the UID 1 twice`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work names the UID 1 twice; the UIDs in file names are used"},
 		"database is garbage": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
+			h.file(sqliteDir+"Work", strings.Repeat("garbage ", 600))
+			h.file(validityDir+"Work", "8\n")
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work is damaged: file is not a database (26); the UIDs in file names are used"},
+		"database is garbage, and no UIDs": {func(h *home) {
+			h.maildir("Mail/Work", "a:2,S")
 			h.file(sqliteDir+"Work", strings.Repeat("garbage ", 600))
 			h.file(validityDir+"Work", "8\n")
 		}, []string{`Work 8; distrust: the status ~/` + sqliteDir + `Work is damaged: file is not a database (26)`}, ""},
@@ -172,6 +177,12 @@ func TestState(t *testing.T) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(validityDir+"Work", "8\n")
 		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "the status is missing"},
+		"given the name on the server": {func(h *home) {
+			h.file(".offlineimaprc", simple+"nametrans = lambda f: re.sub('^.Gmail./', '', f)\n")
+			h.maildir("Mail/[Gmail]/Work", named("a", 1, "Work", "S"))
+			h.status("Work", "1 S")
+			h.file(validityDir+"[Gmail].Work", "8\n")
+		}, []string{`[Gmail]/Work 8; 1 a,U=1,FMD5=W (\Seen)`}, ""},
 		"status empty": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(sqliteDir+"Work", "")
@@ -213,12 +224,13 @@ func TestState(t *testing.T) {
 			h.status("Gone", "1 S")
 			h.file(validityDir+"Work", "8\n")
 			h.file(validityDir+"Gone", "8\n")
+			h.file(".offlineimap/Repository-l/FolderValidity/Work", "42\n")
 		}, []string{`Work 8; 1 a,U=1,FMD5=W (\Seen)`}, "the state of a folder that is not on disk"},
 		"status is a pipe's place": {func(h *home) {
 			h.maildir("Mail/Work", named("a", 1, "Work", "S"))
 			h.file(sqliteDir+"Work/x", "")
 			h.file(validityDir+"Work", "8\n")
-		}, []string{`Work 8; distrust: the status ~/` + sqliteDir + `Work is damaged: open ~/` + sqliteDir + `Work: this is no file`}, ""},
+		}, []string{`Work 8; 1 a,U=1,FMD5=W ()`}, "Work: this is no file; the UIDs in file names are used"},
 		"Maildir gone": {func(h *home) {
 			h.status("Work", "1 S")
 			h.file(validityDir+"Work", "8\n")
@@ -250,6 +262,12 @@ func TestState(t *testing.T) {
 			if len(notes) > 0 && (c.note == "" || !strings.Contains(notes[0], c.note)) || len(notes) == 0 && c.note != "" {
 				t.Errorf("notes %q", notes)
 			}
+			must(t, filepath.WalkDir(h.dir+"/.offlineimap", func(path string, d os.DirEntry, err error) error {
+				if err == nil && d.Type().IsRegular() && filepath.Base(filepath.Dir(path)) != "Work" && !slices.Contains(old.Files, path) {
+					t.Errorf("%s is not in the backup", path)
+				}
+				return err
+			}))
 			for _, file := range old.Files {
 				if _, err := os.Stat(file); err != nil || !filepath.IsAbs(file) {
 					t.Errorf("for the backup: %v", err)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/migrate"
 )
 
 // unfinished stands in the place of the status while an export is under way. It is no database, so that OfflineIMAP fails at the
@@ -42,7 +43,7 @@ func (x *Export) Write() ([]Written, error) {
 		return nil, fmt.Errorf("export to OfflineIMAP: %q is not a name for an account there", x.Name)
 	}
 	if isLocked(filepath.Join(x.Metadata, x.Name+".lock")) {
-		return nil, mail.WithHint(fmt.Errorf("export account %q: OfflineIMAP is at work on it", x.Name), "wait until it has ended, and switch off what starts it")
+		return nil, mail.WithHint(fmt.Errorf("export account %q: OfflineIMAP %w on it", x.Name, migrate.ErrBusy), "wait until it has ended, and switch off what starts it")
 	}
 	targets := x.targets()
 	for _, t := range targets {
