@@ -33,6 +33,7 @@ Of a server (one side can be a table of its own: remote = {url = "imaps://imap.e
   tls = "none"                   needed for imap:// without any encryption
   tls_ca, tls_cert, tls_key      files (PEM): additional authorities; the client's certificate and key
   connections = 4                at most, at the same time; fewer if the server lets no more in
+  compress = "auto"              where the link was measured to be slow (COMPRESS=DEFLATE); or "on", "off"
   timeout = "60s"                how long a silent server is waited for
   disable_extensions = [...]     extensions of IMAP not to use, as they stand in CAPABILITY
   delete_to = "trash"            move what was deleted locally to the mailbox with the role \Trash, instead of removing

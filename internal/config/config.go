@@ -49,6 +49,7 @@ type IMAP struct {
 	TokenCommand    string
 	Auth            string // SASL mechanism or LOGIN; "": the best
 	Connections     int    // 0: default
+	Compress        string // "auto", "on" or "off"; "": default
 	Timeout         time.Duration
 	Disable         []string // extensions not to use
 	DeleteTo        mail.Box // deleted messages go there, to a mailbox or to that with a role, such as `\Trash`; "": they are removed

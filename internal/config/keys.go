@@ -11,7 +11,7 @@ var (
 	accountKeys = []string{"remote", "local", "mailboxes", "expunge", "delete_mailboxes", "max_deletes", "after_sync"}
 	imapKeys    = []string{
 		"user", "password_command", "token_command", "auth", "tls", "tls_ca", "tls_cert", "tls_key",
-		"connections", "disable_extensions", "timeout", "delete_to",
+		"connections", "compress", "disable_extensions", "timeout", "delete_to",
 	}
 	maildirKeys = []string{"layout", "names", "inbox", "info_separator", "keep_deleted", "keep_deleted_size"}
 )

@@ -138,6 +138,12 @@ type Counted interface {
 	Counts() Counts
 }
 
+// Hinter is implemented by stores that learn during a session what they want to be told at the next.
+type Hinter interface {
+	// Hint returns what takes the place of Greeting.Hint, from then on.
+	Hint() string
+}
+
 // Counts of a store's traffic since Hello.
 type Counts struct {
 	BytesIn, BytesOut, RoundTrips int64

@@ -17,6 +17,7 @@ import (
 type hint struct {
 	Caps  []string
 	Space space
+	Link  measured
 }
 
 func hostOf(cfg imap.Config) string {
@@ -99,6 +100,7 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	}
 	s.mu.Lock()
 	s.closed, s.hint, s.listed = false, h, nil
+	s.link.begin(h.Link, s.cfg.Now())
 	clear(s.epochs)
 	clear(s.nexts)
 	clear(s.floors)
@@ -130,10 +132,6 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 }
 
 func (s *Store) greeting(c *conn, p space) store.Greeting {
-	next, err := json.Marshal(hint{Caps: c.client.Caps(), Space: p})
-	if err != nil {
-		next = nil // a hint is worth no failure
-	}
 	caps := store.Caps{
 		Keys:      c.has("UIDPLUS"),
 		StableIDs: c.has("OBJECTID") || c.has("X-GM-EXT-1"),
@@ -146,6 +144,24 @@ func (s *Store) greeting(c *conn, p space) store.Greeting {
 	}
 	user := cmp.Or(s.cfg.Credentials.User, "-")
 	return store.Greeting{
-		Root: "imap:" + s.host + "/" + user + "/" + p.Prefix, Run: -1, Name: s.cfg.Name, Hint: string(next), Caps: caps,
+		Root: "imap:" + s.host + "/" + user + "/" + p.Prefix, Run: -1, Name: s.cfg.Name, Hint: s.encode(hint{Caps: c.client.Caps(), Space: p}), Caps: caps,
 	}
+}
+
+// encode adds what is known of the link by now to a hint.
+func (s *Store) encode(h hint) string {
+	h.Link = s.link.measured(s.cfg.Now())
+	text, err := json.Marshal(h)
+	if err != nil {
+		return "" // a hint is worth no failure
+	}
+	return string(text)
+}
+
+// Hint implements store.Hinter.
+func (s *Store) Hint() string {
+	s.mu.Lock()
+	h := s.hint
+	s.mu.Unlock()
+	return s.encode(h)
 }

@@ -63,6 +63,7 @@ type putter struct {
 	done    []mail.Done
 	single  bool // one message for each command
 	skip    []bool
+	octets  int64 // of all messages
 
 	open  *imap.Appender
 	group []int // in open
@@ -87,8 +88,15 @@ func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bo
 		if p.name, err = s.nameOf(box); err != nil {
 			return fmt.Errorf("%w: %w", store.ErrGone, err)
 		}
+		if err := s.squeeze(ctx, c, up, len(intents)); err != nil {
+			return err
+		}
 		p.c = c
+		begun := time.Now()
 		again, err := p.pass(ctx, bodies)
+		if err == nil && !c.wire.squeezed.Load() {
+			s.link.sent(p.octets, time.Since(begun))
+		}
 		if err == nil && again {
 			p.single = true
 			_, err = p.pass(ctx, bodies)
@@ -181,7 +189,7 @@ func (p *putter) add(ctx context.Context, i int, e mail.Entry, b mail.Body) erro
 	if e.Ident.Date != 0 {
 		m.Date = time.Unix(e.Ident.Date, 0)
 	}
-	p.group, p.bytes = append(p.group, i), p.bytes+b.Size
+	p.group, p.bytes, p.octets = append(p.group, i), p.bytes+b.Size, p.octets+b.Size
 	err := p.open.Add(ctx, m)
 	if err != nil && refusal(err) == nil {
 		p.finish()

@@ -106,6 +106,26 @@ func (s *Store) fetching(ctx context.Context, c *conn, box mail.Box, keys []mail
 	})
 }
 
+// inParts is fetching for bodies: on a link of which nothing is known, a few come first, and over a slow one they come compressed.
+func (s *Store) inParts(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	fetch := func(set imap.NumSet) error {
+		if err := s.squeeze(ctx, c, down, set.Len()); err != nil {
+			return err
+		}
+		c.wire.bulk.Store(true)
+		defer c.wire.bulk.Store(false)
+		return s.fetching(ctx, c, box, keys, set, items, fn)
+	}
+	if n := s.first(c, set.Len()); n > 0 {
+		part := firstOf(set, n)
+		if err := fetch(part); err != nil {
+			return err
+		}
+		set = without(set, part)
+	}
+	return fetch(set)
+}
+
 // fetchAll fetches a set in pieces that servers take, all in one flight. An error of fn ends it; bodies that are still to come
 // are not worth waiting for, so the connection goes then.
 func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
@@ -171,7 +191,7 @@ func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn fun
 			set = without(set, told)
 		}
 		items := imap.FetchItems{Flags: true, InternalDate: true, Body: true}
-		return s.fetching(ctx, c, box, keys, set, items, func(m *imap.Message) error {
+		return s.inParts(ctx, c, box, keys, set, items, func(m *imap.Message) error {
 			if !m.HasBody || told.Contains(m.UID) {
 				return nil
 			}
@@ -195,6 +215,17 @@ func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn fun
 		return fmt.Errorf("fetch messages of %q: %w", box, err)
 	}
 	return nil
+}
+
+// firstOf returns the first n messages of a set.
+func firstOf(set imap.NumSet, n int) (part imap.NumSet) {
+	for uid := range set.All() {
+		if n--; n < 0 {
+			break
+		}
+		part.Add(uid)
+	}
+	return part
 }
 
 // without returns the messages of a set that are not in less.
