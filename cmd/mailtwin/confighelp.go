@@ -26,6 +26,8 @@ Of an account:
   expunge = "none"               remove messages marked \Deleted: "none", "local", "remote", "both"; "plain" permits
                                  EXPUNGE on servers without UIDPLUS; or a list of these
   max_deletes = 0                hold back more deletions than this in one run; 0: no such limit
+  retries = 5                    how often a server that was lost in the middle of a sync is tried again in vain: after a
+                                 second, then twice as long each time; what gets on begins to count anew
   after_sync = "notmuch new"     shell command to run when a sync changed something; the summary is JSON on its stdin
 
 Of a server (one side can be a table of its own: remote = {url = "imaps://imap.example.com", user = "me@example.com"}):

@@ -44,6 +44,7 @@ delete_to = "Trash"
 expunge = ["both", "plain"]
 delete_mailboxes = "all"
 max_deletes = 100
+retries = 0
 after_sync = "notmuch new"
 tls_ca = "~/ca.pem"
 auth = "plain"
@@ -60,7 +61,7 @@ auth = "plain"
 	if *d != (Maildir{"/home/me/Mail/work", "maildir++", "mutf7", ".", ';', 56 * 24 * time.Hour, 1_500_000_000}) {
 		t.Errorf("%+v", d)
 	}
-	if !a.ExpungeLocal || !a.ExpungeRemote || !a.ExpungePlain || a.DeleteMailboxes != "all" || a.MaxDeletes != 100 || a.AfterSync != "notmuch new" || len(a.Mailboxes) != 2 {
+	if !a.ExpungeLocal || !a.ExpungeRemote || !a.ExpungePlain || a.DeleteMailboxes != "all" || a.MaxDeletes != 100 || a.Retries != 0 || a.AfterSync != "notmuch new" || len(a.Mailboxes) != 2 {
 		t.Errorf("%+v", a)
 	}
 }

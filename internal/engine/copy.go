@@ -36,6 +36,7 @@ type copier struct {
 	total int
 	done  int
 	bytes int64
+	bad   map[int]error           // of this batch: what the source does not hand out
 	after []func(*state.Tx) error // what is to be committed, with the next intents or at the end
 }
 
@@ -53,9 +54,13 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 		return err
 	}
 	passed := make([]handed, len(ops))
+	c.bad = map[int]error{}
 	done, err := c.run.stores[c.to].Put(ctx, c.box.name, intents, c.bodies(ops, passed))
 	if err != nil {
 		return fmt.Errorf("copy messages to the %s side: %w", c.to, err)
+	}
+	for i, err := range c.bad {
+		done[i] = mail.Done{Err: fmt.Errorf("%w: %w", store.ErrRefused, err)}
 	}
 	if err := c.settle(ctx, intents, done, passed); err != nil {
 		return err
@@ -153,7 +158,7 @@ func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
 	}
 	digester := mail.NewDigester()
 	return func(ctx context.Context, each func(int, mail.Entry, mail.Body) error) error {
-		return c.run.stores[c.to.Other()].Fetch(ctx, c.box.name, keys, func(e mail.Entry, body mail.Body) error {
+		err := c.run.stores[c.to.Other()].Fetch(ctx, c.box.name, keys, func(e mail.Entry, body mail.Body) error {
 			i, ok := index[e.Key]
 			if !ok {
 				return nil
@@ -169,6 +174,14 @@ func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
 			c.run.progress(c.box, PhaseCopy, c.to, "copy", c.done+i+1, c.total, c.bytes)
 			return nil
 		})
+		var u *store.UnreadableError
+		if errors.As(err, &u) { // the others go on
+			for key, why := range u.Keys {
+				c.bad[index[key]] = why
+			}
+			return nil
+		}
+		return err
 	}
 }
 
@@ -319,7 +332,11 @@ func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed) {
 		case d.Key != "":
 			copied++
 		case errors.Is(d.Err, store.ErrRefused):
-			c.run.note(c.box.name, "the %s side refused a message: %v", c.to, d.Err)
+			by := c.to
+			if c.bad[i] != nil {
+				by = c.to.Other()
+			}
+			c.run.note(c.box.name, "the %s side refused a message: %v", by, d.Err)
 			c.run.report(state.Report{Box: c.box.name, Kind: "refused", Count: 1, Text: d.Err.Error(), Hint: mail.HintOf(d.Err)})
 		default:
 			c.box.open = true

@@ -64,7 +64,8 @@ type Store interface {
 	// (which means to read them). A message that is not there any more is passed over. fn runs in the caller's time, one call at a time.
 	Identify(ctx context.Context, box mail.Box, keys []mail.Key, full bool, fn func(mail.Key, mail.Ident) error) error
 	// Fetch reads messages, in any order. The entry has Key, Flags, Stamp and Ident.Date. The body must be read before fn
-	// returns. A message that is not there any more is passed over.
+	// returns. A message that is not there any more is passed over; so is one that is there and cannot be had, which an
+	// [UnreadableError] names in the end.
 	Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error
 
 	// Prepare chooses what finds the effects again (a file name; UIDVALIDITY and UIDNEXT), one token for each entry. It has no effect.

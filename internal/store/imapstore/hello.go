@@ -98,6 +98,7 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	if err := json.Unmarshal([]byte(last), &h); err != nil {
 		h = hint{} // none, or of another version
 	}
+	s.startOver()
 	s.mu.Lock()
 	s.closed, s.hint, s.listed = false, h, nil
 	s.link.begin(h.Link, s.cfg.Now())
@@ -129,6 +130,22 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	greeting := s.greeting(c, p)
 	s.release(c, err)
 	return greeting, err
+}
+
+// startOver drops the connections of a session before this one, which may be dead, and lets as many come as at first.
+func (s *Store) startOver() {
+	s.mu.Lock()
+	idle := s.idle
+	s.idle = nil
+	less := s.less
+	s.less = 0
+	s.mu.Unlock()
+	for _, c := range idle {
+		s.drop(c)
+	}
+	for range less {
+		<-s.slots
+	}
 }
 
 func (s *Store) greeting(c *conn, p space) store.Greeting {

@@ -50,6 +50,8 @@ type Store struct {
 	idle    []*conn // the one used last comes last
 	open    map[*conn]struct{}
 	past    store.Counts // of connections that are closed
+	less    int          // slots that are not given back, since the server let no more in
+	lost    int          // uploads that a connection did not survive, in this session
 	closed  bool
 	opened  bool // Hello succeeded
 	hint    hint
