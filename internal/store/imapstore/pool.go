@@ -81,11 +81,11 @@ func (s *Store) lease(ctx context.Context, box mail.Box) (*conn, error) {
 		if err == nil && c == nil {
 			if c, err = s.dial(ctx, nil); err != nil && ctx.Err() == nil && s.fewer() {
 				// Some servers let a user in only so often. The slot is not given back: from now on there are fewer connections.
-				s.mu.Lock()
-				s.less++
-				s.mu.Unlock()
 				select {
 				case s.slots <- struct{}{}:
+					s.mu.Lock()
+					s.less++
+					s.mu.Unlock()
 					continue
 				case <-ctx.Done():
 					err = ctx.Err()

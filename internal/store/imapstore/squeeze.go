@@ -100,7 +100,7 @@ func (l *link) begin(m measured, now time.Time) {
 	}
 }
 
-// trip notes how long a command took that costs the server nothing.
+// trip notes how long a command took that costs the server little.
 func (l *link) trip(d time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
