@@ -28,6 +28,8 @@ func (r *run) copyTo(ctx context.Context, b *boxRun, to mail.Side) error {
 	return c.flush(ctx)
 }
 
+const unreadableHint = "it is tried again once a day; if another mail program cannot open it either, remove it or tell those who run the server"
+
 // copier copies the messages of one mailbox to one side.
 type copier struct {
 	run   *run
@@ -60,7 +62,7 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 		return fmt.Errorf("copy messages to the %s side: %w", c.to, err)
 	}
 	for i, err := range c.bad {
-		done[i] = mail.Done{Err: fmt.Errorf("%w: %w", store.ErrRefused, err)}
+		done[i] = mail.Done{Err: mail.WithHint(fmt.Errorf("%w: %w", store.ErrRefused, err), unreadableHint)}
 	}
 	if err := c.settle(ctx, intents, done, passed); err != nil {
 		return err

@@ -90,7 +90,7 @@ func TestResume(t *testing.T) {
 	needServer(t)
 	const n = 300
 	for name, c := range map[string]struct{ down, up int64 }{
-		"pull": {down: 150_000}, "push": {up: 150_000}, "pull compressed": {down: 100_000},
+		"pull": {down: 150_000}, "push": {up: 250_000}, "pull compressed": {down: 100_000},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

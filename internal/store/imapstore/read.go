@@ -243,7 +243,7 @@ func (f *fetcher) all(ctx context.Context, c *conn, set imap.NumSet) error {
 	case len(f.bad) == mostBad:
 		return err
 	}
-	f.bad[mail.UIDKey(rest.Min())] = err
+	f.bad[mail.UIDKey(rest.Min())] = fmt.Errorf("read message with UID %d: %w", rest.Min(), err)
 	f.told.AddSet(rest)
 	return nil
 }
