@@ -24,10 +24,11 @@ const deflate = "COMPRESS=DEFLATE"
 // When it pays. Compressed, a server sends 4 to 6 MB of mail a second for each core that it has to spare, whatever the link could
 // carry, and half to a quarter of that is on the wire. See docs/compression.md for what was measured.
 const (
-	slowRate = 2 << 20               // octets a second; a link that carries more is not compressed
-	slowTrip = 10 * time.Millisecond // a round trip; servers that are nearer are on a fast link
-	manyMsgs = 16                    // messages in one transfer that are worth a round trip
-	probe    = 64                    // messages that are fetched first where nothing is known of the link
+	slowRate  = 2 << 20               // octets a second; a link that carries more is not compressed
+	slowTrip  = 10 * time.Millisecond // a round trip; servers that are nearer are on a fast link
+	usualSize = 8000                  // octets of a message
+	worth     = 4                     // round trips that a transfer must take for compression to be worth one
+	probe     = 32                    // messages that are fetched first where nothing is known of the link
 )
 
 // direction is that of a transfer.
@@ -109,15 +110,11 @@ func (l *link) trip(d time.Duration) {
 	}
 }
 
-// slow reports whether compression pays in a direction; known: enough is known to say so.
-func (l *link) slow(d direction) (slow, known bool) {
+// known reports whether enough is known of a direction to say whether compression pays.
+func (l *link) known(d direction) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.rtt < slowTrip {
-		return false, true
-	}
-	rate := l.speed[d].rate()
-	return rate > 0 && rate < slowRate/1000, rate > 0
+	return l.rtt < slowTrip || l.speed[d].rate() > 0
 }
 
 // measured is what is worth remembering, in powers of two so that it does not change in each session.
@@ -234,12 +231,21 @@ func (s *Store) squeezes(c *conn, login time.Duration) bool {
 	return login >= slowTrip && rate > 0 && rate < slowRate/1000
 }
 
+// pays reports whether compressing a connection is worth the round trip that it takes, for so many messages.
+func (l *link) pays(d direction, messages int) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	rate := l.speed[d].rate()
+	if l.rtt < slowTrip || rate == 0 || rate >= slowRate/1000 {
+		return false
+	}
+	takes := time.Duration(messages) * usualSize * time.Second / time.Duration(rate*1000)
+	return takes >= worth*l.rtt
+}
+
 // squeeze compresses a connection that is about to transfer many messages, if that pays.
 func (s *Store) squeeze(ctx context.Context, c *conn, d direction, messages int) error {
-	if s.cfg.Compress != CompressAuto || c.wire.squeezed.Load() || messages < manyMsgs || !c.has(deflate) {
-		return nil
-	}
-	if slow, _ := s.link.slow(d); !slow {
+	if s.cfg.Compress != CompressAuto || c.wire.squeezed.Load() || !s.link.pays(d, messages) || !c.has(deflate) {
 		return nil
 	}
 	c.wire.squeezed.Store(true)
@@ -253,7 +259,7 @@ func (s *Store) first(c *conn, messages int) int {
 	if s.cfg.Compress != CompressAuto || c.wire.squeezed.Load() || c.probed || messages < 3*probe || !c.has(deflate) {
 		return 0
 	}
-	if _, known := s.link.slow(down); known {
+	if s.link.known(down) {
 		return 0
 	}
 	c.probed = true

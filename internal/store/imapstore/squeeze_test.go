@@ -262,3 +262,54 @@ func TestCompressAutoUp(t *testing.T) {
 		t.Errorf("asked %d times, %d octets", asked(), out)
 	}
 }
+
+// TestLinkPays: the rule by its figures.
+func TestLinkPays(t *testing.T) {
+	t.Parallel()
+	const day = 20_000
+	now := time.Unix(day*86400+5, 0)
+	for _, x := range []struct {
+		rtt      time.Duration
+		earlier  int // kB a second
+		day      int64
+		octets   int64 // in this session
+		busy     time.Duration
+		messages int
+		pays     bool
+	}{
+		{40 * time.Millisecond, 125, day, 0, 0, 5, true},                           // 1 Mbit/s
+		{40 * time.Millisecond, 125, day, 0, 0, 1, false},                          // not worth a round trip
+		{9 * time.Millisecond, 125, day, 0, 0, 500, false},                         // near
+		{40 * time.Millisecond, 0, 0, 0, 0, 500, false},                            // not known
+		{40 * time.Millisecond, 12_500, day, 0, 0, 500, false},                     // 100 Mbit/s
+		{40 * time.Millisecond, 1250, day, 0, 0, 30, true},                         // 10 Mbit/s
+		{40 * time.Millisecond, 1250, day, 0, 0, 15, false},                        //
+		{40 * time.Millisecond, 1250, day - 7, 0, 0, 500, false},                   // long ago
+		{40 * time.Millisecond, 1250, day + 1, 0, 0, 500, false},                   // by a clock that was wrong
+		{40 * time.Millisecond, 1250, day, 5 << 20, time.Second, 500, false},       // faster now
+		{40 * time.Millisecond, 12_500, day, 1 << 20, 2 * time.Second, 500, true},  // slower now
+		{40 * time.Millisecond, 12_500, day, 100_000, 2 * time.Second, 500, false}, // too little to say so
+		{40 * time.Millisecond, 0, 0, 8 << 20, 10 * time.Millisecond, 500, false},  // what came at once was under way before
+	} {
+		var l link
+		l.begin(measured{Rates: [2]int{x.earlier, 0}, Day: x.day}, now)
+		l.trip(time.Second)
+		l.trip(x.rtt)
+		l.speed[down].add(x.octets, x.busy)
+		if got := l.pays(down, x.messages); got != x.pays {
+			t.Errorf("%+v: %v", x, got)
+		}
+		if l.pays(up, x.messages) {
+			t.Errorf("%+v: uploads are not known of", x)
+		}
+	}
+	var l link
+	l.begin(measured{Rates: [2]int{1250, 0}, Day: day - 2}, now)
+	if got := l.measured(now); got != (measured{Rates: [2]int{1024, 0}, Day: day - 2}) {
+		t.Errorf("%+v", got)
+	}
+	l.speed[down].add(1<<20, 2*time.Second)
+	if got := l.measured(now); got != (measured{Rates: [2]int{512, 0}, Day: day}) {
+		t.Errorf("%+v", got)
+	}
+}
