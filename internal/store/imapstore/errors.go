@@ -19,8 +19,8 @@ import (
 	"mailtwin/internal/store"
 )
 
-// maxBackoff is how long a server that throttles is waited for in the middle of the work.
-const maxBackoff = 30 * time.Second
+// maxBackoff is how long a server that throttles is waited for in the middle of the work, without a word. Who waits longer is told.
+const maxBackoff = 10 * time.Second
 
 var (
 	errNoHello  = errors.New("the store was not opened")
