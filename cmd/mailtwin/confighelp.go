@@ -26,6 +26,8 @@ Of an account:
   expunge = "none"               remove messages marked \Deleted: "none", "local", "remote", "both"; "plain" permits
                                  EXPUNGE on servers without UIDPLUS; or a list of these
   max_deletes = 0                hold back more deletions than this in one run; 0: no such limit
+  retries = 5                    how often a server that was lost in the middle of a sync is tried again in vain: after a
+                                 second, then twice as long each time; what gets on begins to count anew
   after_sync = "notmuch new"     shell command to run when a sync changed something; the summary is JSON on its stdin
 
 Of a server (one side can be a table of its own: remote = {url = "imaps://imap.example.com", user = "me@example.com"}):
@@ -33,6 +35,7 @@ Of a server (one side can be a table of its own: remote = {url = "imaps://imap.e
   tls = "none"                   needed for imap:// without any encryption
   tls_ca, tls_cert, tls_key      files (PEM): additional authorities; the client's certificate and key
   connections = 4                at most, at the same time; fewer if the server lets no more in
+  compress = "auto"              where the link was measured to be slow (COMPRESS=DEFLATE); or "on", "off"
   timeout = "60s"                how long a silent server is waited for
   disable_extensions = [...]     extensions of IMAP not to use, as they stand in CAPABILITY
   delete_to = "trash"            move what was deleted locally to the mailbox with the role \Trash, instead of removing

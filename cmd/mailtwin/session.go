@@ -51,7 +51,7 @@ func (a *app) open(ctx context.Context, t *target, u *ui.UI, readOnly bool) (_ *
 
 // engineOptions translates an account's settings.
 func engineOptions(t *target) engine.Options {
-	o := engine.Options{Account: t.Name, Select: t.Mailboxes.Has, Only: t.only, Limits: plan.Limits{MaxDeletes: t.MaxDeletes}}
+	o := engine.Options{Account: t.Name, Select: t.Mailboxes.Has, Only: t.only, Limits: plan.Limits{MaxDeletes: t.MaxDeletes}, Retries: t.Retries}
 	switch {
 	case t.ExpungeLocal && t.ExpungeRemote:
 		o.Expunge = plan.ExpungeBoth

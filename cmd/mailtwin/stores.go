@@ -65,6 +65,12 @@ func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (stor
 		Client: client, Credentials: a.credentials(c, u), Connections: c.Connections, ReadOnly: readOnly,
 		Expunge: imapstore.ExpungeUID, DeleteTo: c.DeleteTo, Mask: c.Disable,
 	}
+	switch c.Compress {
+	case "on":
+		cfg.Compress = imapstore.CompressOn
+	case "off":
+		cfg.Compress = imapstore.CompressOff
+	}
 	if t.ExpungePlain {
 		cfg.Expunge = imapstore.ExpungePlain
 	}

@@ -114,6 +114,6 @@ func (a *app) adHoc(args []string) (*target, error) {
 	if s[0].String() == s[1].String() {
 		return nil, usagef("", "both addresses are the same place")
 	}
-	account := &config.Account{Name: adHocName(s), Stores: s, DeleteMailboxes: "empty"}
+	account := &config.Account{Name: adHocName(s), Stores: s, DeleteMailboxes: "empty", Retries: config.DefaultRetries}
 	return &target{Account: account, given: args[0] + " " + args[1], adHoc: true}, nil
 }

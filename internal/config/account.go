@@ -138,6 +138,10 @@ func (r *accountReader) rest(a *Account) {
 	if a.DeleteMailboxes == "" {
 		a.DeleteMailboxes = "empty"
 	}
+	a.Retries = DefaultRetries
+	if n := r.table.kids["retries"]; n != nil {
+		a.Retries = r.number(n, "retries", 0, 100)
+	}
 	a.MaxDeletes = r.number(r.table.kids["max_deletes"], "max_deletes", 0, 1<<31-1)
 	a.AfterSync, _ = r.text(r.table.kids["after_sync"], "after_sync")
 	r.expunge(a, r.table.kids["expunge"])

@@ -29,8 +29,12 @@ type Account struct {
 	ExpungeRemote   bool   // and from the remote one
 	ExpungePlain    bool   // EXPUNGE may be used where a server lacks UIDPLUS (RFC 4315)
 	MaxDeletes      int    // more deletions than this in a run are held back; 0: no such limit
+	Retries         int    // how often a server that was lost on the way is tried again in vain
 	AfterSync       string // shell command; "": none
 }
+
+// DefaultRetries is the number of retries where nothing is set.
+const DefaultRetries = 5
 
 // Store is one side of an account: exactly one of its fields is not nil.
 type Store struct {
@@ -49,6 +53,7 @@ type IMAP struct {
 	TokenCommand    string
 	Auth            string // SASL mechanism or LOGIN; "": the best
 	Connections     int    // 0: default
+	Compress        string // "auto", "on" or "off"; "": default
 	Timeout         time.Duration
 	Disable         []string // extensions not to use
 	DeleteTo        mail.Box // deleted messages go there, to a mailbox or to that with a role, such as `\Trash`; "": they are removed

@@ -37,12 +37,14 @@ info_separator = ";"
 keep_deleted = "8w"
 keep_deleted_size = "1.5 GB"
 timeout = "2m"
+compress = "on"
 connections = 5
 disable_extensions = ["compress=deflate"]
 delete_to = "Trash"
 expunge = ["both", "plain"]
 delete_mailboxes = "all"
 max_deletes = 100
+retries = 0
 after_sync = "notmuch new"
 tls_ca = "~/ca.pem"
 auth = "plain"
@@ -52,14 +54,14 @@ auth = "plain"
 	}
 	a := c.Accounts[0]
 	m, d := a.Stores[mail.Remote].IMAP, a.Stores[mail.Local].Maildir
-	if m.Host != "imap.example.com" || m.Port != 993 || m.TLS != "tls" || m.User != "me" || m.PasswordCommand != "pass show mail/work" || m.Timeout != 2*time.Minute ||
+	if m.Host != "imap.example.com" || m.Port != 993 || m.TLS != "tls" || m.User != "me" || m.PasswordCommand != "pass show mail/work" || m.Timeout != 2*time.Minute || m.Compress != "on" ||
 		m.Connections != 5 || m.Disable[0] != "COMPRESS=DEFLATE" || m.DeleteTo != "Trash" || m.CA != "/home/me/ca.pem" || m.Auth != "PLAIN" {
 		t.Errorf("%+v", m)
 	}
 	if *d != (Maildir{"/home/me/Mail/work", "maildir++", "mutf7", ".", ';', 56 * 24 * time.Hour, 1_500_000_000}) {
 		t.Errorf("%+v", d)
 	}
-	if !a.ExpungeLocal || !a.ExpungeRemote || !a.ExpungePlain || a.DeleteMailboxes != "all" || a.MaxDeletes != 100 || a.AfterSync != "notmuch new" || len(a.Mailboxes) != 2 {
+	if !a.ExpungeLocal || !a.ExpungeRemote || !a.ExpungePlain || a.DeleteMailboxes != "all" || a.MaxDeletes != 100 || a.Retries != 0 || a.AfterSync != "notmuch new" || len(a.Mailboxes) != 2 {
 		t.Errorf("%+v", a)
 	}
 }
@@ -136,6 +138,7 @@ func TestFaults(t *testing.T) {
 		"range":                {good + `connections = 1000`, `config.toml:4: "connections" must be from 1 to 64, not 1000`, ""},
 		"duration":             {good + `timeout = "3"`, `config.toml:4: "timeout" is not a time: "3"`, `"90s"`},
 		"duration range":       {good + `timeout = 9223372036854775807`, `config.toml:4: "timeout" must be from 1s to 1h0m0s`, ""},
+		"compression":          {good + `compress = "yes"`, `config.toml:4: "compress" must be "auto", "on" or "off", not "yes"`, ""},
 		"days":                 {good + `keep_deleted = "30"`, `config.toml:4: "keep_deleted" is not a number of days or weeks: "30"`, `"30d"`},
 		"no days":              {good + `keep_deleted = "0d"`, `config.toml:4: "keep_deleted" is not a number of days or weeks: "0d"`, `the least is a day`},
 		"size":                 {good + `keep_deleted_size = "1G"`, `config.toml:4: "keep_deleted_size" is not a size: "1G"`, `"500MB"`},

@@ -8,10 +8,10 @@ import (
 
 // The keys of an account and of its stores. Those of stores may stand in the account, for each side that they fit.
 var (
-	accountKeys = []string{"remote", "local", "mailboxes", "expunge", "delete_mailboxes", "max_deletes", "after_sync"}
+	accountKeys = []string{"remote", "local", "mailboxes", "expunge", "delete_mailboxes", "max_deletes", "retries", "after_sync"}
 	imapKeys    = []string{
 		"user", "password_command", "token_command", "auth", "tls", "tls_ca", "tls_cert", "tls_key",
-		"connections", "disable_extensions", "timeout", "delete_to",
+		"connections", "compress", "disable_extensions", "timeout", "delete_to",
 	}
 	maildirKeys = []string{"layout", "names", "inbox", "info_separator", "keep_deleted", "keep_deleted_size"}
 )

@@ -186,6 +186,7 @@ func (r *accountReader) imap(side mail.Side, n *node, address string) *IMAP {
 	for _, name := range r.list(r.find(side, "disable_extensions"), "disable_extensions") {
 		m.Disable = append(m.Disable, strings.ToUpper(name))
 	}
+	m.Compress = r.oneOf(r.find(side, "compress"), "compress", "auto", "on", "off")
 	m.DeleteTo = r.deleteTo(r.find(side, "delete_to"))
 	if m.User == "" && m.Cert == "" {
 		r.add(n.line, `write "imaps://you@host", or user = "you@example.com"`, "no user is given for %q", side.String())

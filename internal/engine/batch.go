@@ -12,6 +12,8 @@ import (
 	"mailtwin/internal/store"
 )
 
+const unreadableHint = "it is tried again once a day; if another mail program cannot open it either, remove it or tell those who run the server"
+
 // handed is what was seen of a message on its way.
 type handed struct {
 	ok    bool
@@ -25,10 +27,13 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 	if err != nil {
 		return err
 	}
-	passed := make([]handed, len(ops))
-	done, err := c.run.stores[c.to].Put(ctx, c.box.name, intents, c.bodies(ops, passed))
+	passed, unreadable := make([]handed, len(ops)), map[int]error{}
+	done, err := c.run.stores[c.to].Put(ctx, c.box.name, intents, c.bodies(ops, passed, unreadable))
 	if err != nil {
 		return fmt.Errorf("copy messages to the %s side: %w", c.to, err)
+	}
+	for i, err := range unreadable {
+		done[i] = mail.Done{Err: mail.WithHint(fmt.Errorf("%w: %w", store.ErrRefused, err), unreadableHint)}
 	}
 	if err := c.settle(ctx, intents, done, passed); err != nil {
 		return err
@@ -37,7 +42,7 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 		return err
 	}
 	c.add(func(tx *state.Tx) error { return c.commit(tx, ops, intents, done, passed) })
-	c.tell(ops, done, passed)
+	c.tell(ops, done, passed, unreadable)
 	return nil
 }
 
@@ -94,8 +99,8 @@ func (c *copier) identify(ctx context.Context, ops []plan.Copy) error {
 	return r.identify(ctx, c.box.name, from, unidentified(list), r.greet[from].Caps.Named) // where names name, reading is cheap
 }
 
-// bodies reads the messages from the source and digests them as they pass.
-func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
+// bodies reads the messages from the source and digests them as they pass; unreadable gets those that the source does not hand out.
+func (c *copier) bodies(ops []plan.Copy, passed []handed, unreadable map[int]error) store.Bodies {
 	keys := make([]mail.Key, len(ops))
 	index := make(map[mail.Key]int, len(ops))
 	for i, op := range ops {
@@ -104,7 +109,7 @@ func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
 	}
 	digester := mail.NewDigester()
 	return func(ctx context.Context, each func(int, mail.Entry, mail.Body) error) error {
-		return c.run.stores[c.to.Other()].Fetch(ctx, c.box.name, keys, func(e mail.Entry, body mail.Body) error {
+		err := c.run.stores[c.to.Other()].Fetch(ctx, c.box.name, keys, func(e mail.Entry, body mail.Body) error {
 			i, ok := index[e.Key]
 			if !ok {
 				return nil
@@ -124,6 +129,14 @@ func (c *copier) bodies(ops []plan.Copy, passed []handed) store.Bodies {
 			c.run.progress(c.box, PhaseCopy, c.to, "copy", min(n, c.total), c.total, bytes)
 			return nil
 		})
+		var u *store.UnreadableError
+		if errors.As(err, &u) { // the others go on
+			for key, why := range u.Keys {
+				unreadable[index[key]] = why
+			}
+			return nil
+		}
+		return err
 	}
 }
 
@@ -267,14 +280,18 @@ var lostText = [2]string{
 }
 
 // tell counts and reports the outcome of a batch.
-func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed) {
+func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed, unreadable map[int]error) {
 	copied, lost := 0, 0
 	for i, d := range done {
 		switch {
 		case d.Key != "":
 			copied++
 		case errors.Is(d.Err, store.ErrRefused):
-			c.run.note(c.box.name, "the %s side refused a message: %v", c.to, d.Err)
+			by := c.to
+			if unreadable[i] != nil {
+				by = c.to.Other()
+			}
+			c.run.note(c.box.name, "the %s side refused a message: %v", by, d.Err)
 			c.run.report(state.Report{Box: c.box.name, Kind: "refused", Count: 1, Text: d.Err.Error(), Hint: mail.HintOf(d.Err)})
 		default:
 			c.run.leaveOpen(c.box)

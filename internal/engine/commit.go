@@ -9,6 +9,7 @@ import (
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/state"
+	"mailtwin/internal/store"
 )
 
 // commit advances the marks of mailboxes in which everything seen was done, and writes what status shows. A run in which
@@ -110,6 +111,11 @@ func (r *run) settleBox(b *boxRun) bool {
 func (r *run) settleAccount() *state.Account {
 	a := r.account
 	hints := [2]string{r.greet[0].Hint, r.greet[1].Hint}
+	for side, st := range r.stores {
+		if h, ok := st.(store.Hinter); ok {
+			hints[side] = h.Hint()
+		}
+	}
 	trusted := a.HoldDeletes != "" && len(r.o.Only) == 0 && len(r.res.Errors) == 0 && !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.open })
 	if !r.changed && hints == a.Hints && !trusted {
 		return nil

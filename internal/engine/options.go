@@ -32,6 +32,8 @@ type Options struct {
 	DeleteBoxes  plan.DeleteBoxes       // what a missing mailbox means
 	Expunge      plan.Expunge           // which side's \Deleted messages are removed
 	Workers      int                    // mailboxes at a time; 0: 4
+	Retries      int                    // how often a server that was lost on the way is tried again in vain; 0: never
+	RetryPause   time.Duration          // before the first of them, then twice as long each time; 0: a second
 	Events       func(Event)            // may be nil; called from several goroutines, must return quickly
 	Now          func() time.Time       // nil: time.Now
 	NewID        func() string          // nil: random; ids of new markers
@@ -102,6 +104,7 @@ const (
 	EventBoxDone                   // Box is through with Phase
 	EventHeld                      // deletions were held back: Count and Text
 	EventNote                      // something worth a line in verbose output: Text
+	EventWait                      // nothing is being done for a while: Text says why
 	EventError                     // a mailbox failed: Err
 	EventOp                        // one operation was carried out: Verb, Side, Box, Count
 )

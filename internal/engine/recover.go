@@ -103,13 +103,34 @@ func (r *run) settleSide(ctx context.Context, side mail.Side, intents []mail.Int
 	if err != nil {
 		return err
 	}
-	return r.update(ctx, true, func(tx *state.Tx) error {
+	err = r.update(ctx, true, func(tx *state.Tx) error {
 		for i, in := range intents {
 			if err := r.closeIntent(ctx, tx, in, found[i], idents, lost[in.From]); err != nil {
 				return err
 			}
 		}
 		return nil
+	})
+	if err == nil {
+		r.countSettled(side, intents, found)
+	}
+	return err
+}
+
+// countSettled counts what landed as what it is: copies that the run before could not count any more.
+func (r *run) countSettled(side mail.Side, intents []mail.Intent, found []mail.Done) {
+	n := 0
+	for i, d := range found {
+		if d.Key != "" && intents[i].Kind == mail.IntentPut {
+			n++
+		}
+	}
+	r.count(func(s *Summary) {
+		if side == mail.Local {
+			s.CopiedToLocal += n
+		} else {
+			s.CopiedToRemote += n
+		}
 	})
 }
 

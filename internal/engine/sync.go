@@ -22,6 +22,10 @@ func Sync(ctx context.Context, o Options) (Result, error) {
 	r := newRun(o)
 	begun := r.o.Now()
 	err := r.sync(ctx)
+	for p := newPatience(o); err != nil && p.again(ctx, r, err); {
+		r = r.next()
+		err = r.sync(ctx)
+	}
 	r.finish(begun)
 	return r.res, err
 }
@@ -40,6 +44,7 @@ type run struct {
 	listed  int           // selected mailboxes
 	fresh   bool          // a mailbox came into being since the list
 	dropped bool          // disappearances were left to the next run
+	met     bool          // both stores were reached
 	late    []mail.Intent // effects that were repeated: a twin may turn up
 
 	mu      sync.Mutex // guards what follows
@@ -96,6 +101,7 @@ func (r *run) sync(ctx context.Context) error {
 	if err := r.connect(ctx); err != nil {
 		return err
 	}
+	r.met = true
 	if err := r.recover(ctx); err != nil {
 		return err
 	}
@@ -137,6 +143,11 @@ func (r *run) phase(p Phase) { r.o.Events(Event{Kind: EventPhase, Account: r.o.A
 
 func (r *run) note(box mail.Box, format string, args ...any) {
 	r.o.Events(Event{Kind: EventNote, Account: r.o.Account, Box: box, Text: fmt.Sprintf(format, args...)})
+}
+
+// wait tells that nothing is being done for a while.
+func (r *run) wait(format string, args ...any) {
+	r.o.Events(Event{Kind: EventWait, Account: r.o.Account, Text: fmt.Sprintf(format, args...)})
 }
 
 // count changes the summary.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -16,14 +17,16 @@ import (
 type Client struct {
 	cfg     Config
 	raw     *idleConn
-	pace    *pace // of the reader
+	stream  io.ReadWriter // raw, or TLS over it
+	pace    *pace         // of the reader
 	dec     *wire.Decoder
 	preAuth bool
 	secure  bool // TLS is in force
 
-	own chan struct{} // held while one command is being written
-	wmu sync.Mutex    // guards bw
-	bw  *bufio.Writer
+	own     chan struct{} // held while one command is being written
+	wmu     sync.Mutex    // guards bw and deflate
+	bw      *bufio.Writer
+	deflate *deflater // behind bw; nil: not compressed
 
 	bodyBuf []byte // of the holder of own
 
@@ -181,7 +184,11 @@ func (c *Client) flush(ctx context.Context) {
 		c.raw.setWaiting(true)
 	}
 	c.mu.Unlock()
-	if err := c.bw.Flush(); err != nil {
+	err := c.bw.Flush()
+	if err == nil && c.deflate != nil {
+		err = c.deflate.flush()
+	}
+	if err != nil {
 		_ = c.writeFailed(err)
 		return
 	}

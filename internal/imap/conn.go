@@ -62,6 +62,19 @@ func (c *idleConn) stillMoving() bool {
 	return !c.waiting || time.Since(time.Unix(0, c.last.Load())) < c.timeout
 }
 
+// owed returns how long an answer has been due, since then or since something was last written; 0 if none is.
+func (c *idleConn) owed(since time.Time) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.waiting {
+		return 0
+	}
+	if wrote := time.Unix(0, c.last.Load()); wrote.After(since) {
+		since = wrote
+	}
+	return time.Since(since)
+}
+
 func (c *idleConn) Write(p []byte) (int, error) {
 	const chunk = 16 << 10 // small enough for a slow line to move one within the timeout
 	total := 0

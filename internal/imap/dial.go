@@ -65,6 +65,7 @@ func newClient(cfg Config, conn net.Conn) *Client {
 		rawNames: make(map[string]bool),
 	}
 	c.raw = &idleConn{Conn: conn, timeout: cfg.Timeout, wrote: &c.unwaited}
+	c.stream = c.raw
 	c.fetch.item = c.readFetchItem
 	c.raw.setWaiting(true)
 	c.pace = &pace{src: c.raw, timeout: cfg.Timeout}
@@ -119,7 +120,7 @@ func (c *Client) startTLS(ctx context.Context) error {
 	c.pace = &pace{src: conn, timeout: c.cfg.Timeout}
 	c.dec.Reset(c.pace)
 	c.bw.Reset(conn)
-	c.secure = true
+	c.stream, c.secure = conn, true
 	return nil
 }
 

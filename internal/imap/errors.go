@@ -63,11 +63,24 @@ func (e *Error) Error() string {
 // servers that throttle).
 func (e *Error) Temporary() bool {
 	switch e.Code {
-	case "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG", "THROTTLED":
+	case "UNAVAILABLE", "INUSE", "LIMIT", "SERVERBUG":
 		return true
 	}
-	return e.Kind == "BYE" || e.Backoff() > 0 || containsFold(e.Text, "throttled") ||
-		containsFold(e.Text, "too many simultaneous connections")
+	return e.Kind == "BYE" || e.Throttled()
+}
+
+// Throttled says whether the server wants less to be asked of it, whatever the command: Exchange ("Request is throttled. Suggested Backoff
+// Time: 299123 milliseconds"), Gmail ("Account exceeded command or bandwidth limits"), Yahoo ("[LIMIT] Rate limit hit"), and the like.
+func (e *Error) Throttled() bool {
+	if e.Code == "THROTTLED" || e.Backoff() > 0 {
+		return true
+	}
+	for _, words := range []string{"throttled", "bandwidth limit", "rate limit", "too many requests", "too many simultaneous connections"} {
+		if containsFold(e.Text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // Backoff returns how long the server asks to wait ("Suggested Backoff Time: 300000 milliseconds"), 0 if it does not, at
@@ -101,6 +114,8 @@ func hint(code, text string) string {
 		return "the account needs an app password"
 	case containsFold(text, "web login required"), code == "WEBALERT":
 		return "log in once with a browser, or use an app password"
+	case containsFold(text, "bandwidth limit"):
+		return "the provider limits what may be transferred in a day, and lets the account in again within 24 hours"
 	case code == "OVERQUOTA":
 		return "the account is full"
 	case code == "PRIVACYREQUIRED":

@@ -64,7 +64,8 @@ type Store interface {
 	// (which means to read them). A message that is not there any more is passed over. fn runs in the caller's time, one call at a time.
 	Identify(ctx context.Context, box mail.Box, keys []mail.Key, full bool, fn func(mail.Key, mail.Ident) error) error
 	// Fetch reads messages, in any order. The entry has Key, Flags, Stamp and Ident.Date. The body must be read before fn
-	// returns. A message that is not there any more is passed over.
+	// returns. A message that is not there any more is passed over; so is one that is there and cannot be had, which an
+	// [UnreadableError] names in the end.
 	Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error
 
 	// Prepare chooses what finds the effects again (a file name; UIDVALIDITY and UIDNEXT), one token for each entry. It has no effect.
@@ -136,6 +137,12 @@ type Stamper interface {
 // Counted is implemented by stores that can tell what crossed the wire.
 type Counted interface {
 	Counts() Counts
+}
+
+// Hinter is implemented by stores that learn during a session what they want to be told at the next.
+type Hinter interface {
+	// Hint returns what takes the place of Greeting.Hint, from then on.
+	Hint() string
 }
 
 // Counts of a store's traffic since Hello.

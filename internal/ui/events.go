@@ -29,11 +29,23 @@ func (p *Progress) Event(e engine.Event) {
 		if u.Verbose && !u.Quiet && !u.JSON {
 			u.Note("%s  %s on %s", u.place(e.Account, e.Box), Clean(e.Verb), e.Side)
 		}
+	case engine.EventWait:
+		if !u.Quiet && !u.JSON {
+			u.Note("%s", u.told(e))
+		}
 	case engine.EventNote:
 		if u.Verbose && !u.Quiet && !u.JSON {
 			u.Note("%s  %s", u.place(e.Account, e.Box), Clean(e.Text))
 		}
 	}
+}
+
+// told is an event of an account in words.
+func (u *UI) told(e engine.Event) string {
+	if place := u.place(e.Account, e.Box); place != "" && (e.Box != "" || u.Names) {
+		return place + ": " + Clean(e.Text)
+	}
+	return Clean(e.Text)
 }
 
 // named puts the account before an error, where there are several.

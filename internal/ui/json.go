@@ -76,7 +76,7 @@ func (u *UI) jsonEvent(e engine.Event) {
 		j.Event, j.Side, j.Verb, j.Done, j.Total, j.Bytes = "progress", e.Side.String(), e.Verb, &e.Done, &e.Total, &e.Bytes
 	case engine.EventOp:
 		j.Event, j.Side, j.Verb, j.Count = "op", e.Side.String(), e.Verb, e.Count
-	case engine.EventNote:
+	case engine.EventNote, engine.EventWait:
 		j.Event, j.Phase, j.Text = "note", "", e.Text
 	case engine.EventError:
 		j.Event, j.Phase, j.Text, j.Hint = "error", "", e.Err.Error(), mail.HintOf(e.Err)

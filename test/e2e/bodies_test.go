@@ -60,7 +60,7 @@ func TestHostileBodies(t *testing.T) {
 		"empty":            {turn: send(body("", 0)), code: 0, more: true},
 		"odd date":         {turn: send(strings.ReplaceAll(body(m, len(m)), "01-Mar-2024 12:00:00 +0000", "99-Foo-0000 99:99:99 +9999")), code: 0, more: true},
 		"BYE":              {turn: bodies(func(v *visit, _ string) bool { v.say("* BYE go away"); _ = v.conn.Close(); return true }), code: 10, says: "BYE"},
-		"refused":          {turn: bodies(func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 1, says: "not today", hint: "-"},
+		"refused":          {turn: bodies(func(v *visit, tag string) bool { v.say("%s NO not today", tag); return true }), code: 3, says: "not today", hint: "once a day", more: true},
 		"NUL in it":        {turn: send(body("Message-ID: <nul@x>\r\n\r\n\x00\x00\r\n", len("Message-ID: <nul@x>\r\n\r\n\x00\x00\r\n"))), code: 0, more: true},
 		"negative literal": {turn: send(strings.ReplaceAll(body(m, 1), "{1}", "{-1}")), code: 1},
 		"nested":           {turn: send("* 13 FETCH (UID 13 BODYSTRUCTURE " + strings.Repeat("(", 5000) + strings.Repeat(")", 5000) + ")\r\n"), code: 1, says: "nesting"},

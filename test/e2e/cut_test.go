@@ -11,7 +11,7 @@ import (
 func throughRelay(t *testing.T) (*world, *relay) {
 	t.Helper()
 	w, r := newWorld(t), startRelay(t)
-	w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nauth = \"PLAIN\"\nlocal = \"maildir:%s\"\n", w.user, r.port(), w.mail))
+	w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nauth = \"PLAIN\"\nretries = 0\nlocal = \"maildir:%s\"\n", w.user, r.port(), w.mail))
 	return w, r
 }
 

@@ -224,7 +224,7 @@ func settings(t *testing.T, w *world, v *villain, m misdeed, timeout string) {
 	if strings.HasPrefix(config, "token_command\n") {
 		command, config, _ = strings.Cut(config, "\n")
 	}
-	w.configure(fmt.Sprintf("[account.a]\nremote = \"imap://me@127.0.0.1:%d\"\n%s = \"cat %s\"\nlocal = \"maildir:%s\"\ntimeout = %q\n%s\n",
+	w.configure(fmt.Sprintf("[account.a]\nretries = 0\nremote = \"imap://me@127.0.0.1:%d\"\n%s = \"cat %s\"\nlocal = \"maildir:%s\"\ntimeout = %q\n%s\n",
 		v.port(), command, filepath.Join(w.home, "password"), w.mail, timeout, config))
 }
 

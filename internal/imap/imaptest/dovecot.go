@@ -227,6 +227,9 @@ mail_home = $DIR/home/%u
 mail_location = sdbox:~/mail
 mailbox_list_index = yes
 mail_max_userip_connections = 100
+protocol imap {
+  mail_plugins = $mail_plugins imap_zlib
+}
 login_log_format_elements =
 auth_failure_delay = 0
 passdb {

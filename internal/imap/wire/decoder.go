@@ -60,6 +60,16 @@ func (d *Decoder) Reset(r io.Reader) {
 // Buffered returns how many octets were read ahead.
 func (d *Decoder) Buffered() int { return d.w - d.r }
 
+// TakeBuffered returns a copy of what was read ahead, and forgets it: it is not for this decoder, but for what stands between it and
+// its source from now on.
+func (d *Decoder) TakeBuffered() []byte {
+	ahead := bytes.Clone(d.buf[d.r:d.w])
+	d.flushTap()
+	d.r = d.w
+	d.tapStart = d.r
+	return ahead
+}
+
 // Limits returns the limits in force.
 func (d *Decoder) Limits() Limits { return d.limits }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -18,8 +19,8 @@ import (
 	"mailtwin/internal/store"
 )
 
-// maxBackoff bounds how long a throttling server is waited for.
-const maxBackoff = 30 * time.Second
+// maxBackoff is how long a server that throttles is waited for in the middle of the work, without a word. Who waits longer is told.
+const maxBackoff = 10 * time.Second
 
 var (
 	errNoHello  = errors.New("the store was not opened")
@@ -70,6 +71,7 @@ func broken(err error) bool {
 func (s *Store) fault(ctx context.Context, err error) error {
 	var o own
 	var auth *imap.AuthError
+	var said *imap.Error
 	switch {
 	case err == nil:
 		return nil
@@ -80,8 +82,10 @@ func (s *Store) fault(ctx context.Context, err error) error {
 		return fmt.Errorf("%w: %w", ctx.Err(), err)
 	case errors.As(err, &o):
 		return o.error
-	case errors.As(err, &auth) && auth.Err.Temporary():
+	case errors.As(err, &auth) && auth.Err.Temporary() && asks(auth.Err) == 0:
 		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrUnreachable, err), "the server lets nobody else in for now; if other programs are connected to the account, close some, or set connections = 1")
+	case errors.As(err, &said) && said.Throttled():
+		return mail.WithHint(&store.BusyError{Wait: asks(said), Err: err}, s.busyHint(said))
 	case errors.As(err, &auth):
 		return mail.WithHint(fmt.Errorf("%w: %w", store.ErrLogin, err), loginHint(auth))
 	case errors.Is(err, imap.ErrStartTLS):
@@ -104,6 +108,27 @@ func incredible(err error) bool {
 		}
 	}
 	return errors.As(err, &syntax) || errors.As(err, &limit)
+}
+
+// asks returns how long a server wants to be left alone, 0 if it does not say. Who has used up what may be transferred in a day is not
+// let in again within minutes.
+func asks(e *imap.Error) time.Duration {
+	if e.Throttled() && strings.Contains(strings.ToLower(e.Text), "bandwidth limit") {
+		return max(e.Backoff(), time.Hour)
+	}
+	return e.Backoff()
+}
+
+// busyHint says when to try again.
+func (s *Store) busyHint(e *imap.Error) string {
+	const less = "; fewer connections (connections = 1) may be less of a burden"
+	if wait := e.Backoff(); wait > 0 {
+		return fmt.Sprintf("the server asks to be left alone for %v: sync again after %s%s", wait.Round(time.Second), s.cfg.Now().Add(wait).Format("15:04:05"), less)
+	}
+	if e.Hint != "" {
+		return "sync again later, it goes on where it stopped: " + e.Hint
+	}
+	return "the server asks to be left alone for a while: sync again in a few minutes, it goes on where it stopped" + less
 }
 
 func loginHint(e *imap.AuthError) string {
@@ -168,7 +193,8 @@ func (s *Store) again(ctx context.Context, err error) bool {
 	}
 	var e *imap.Error
 	if errors.As(err, &e) && e.Temporary() {
-		return pause(ctx, min(cmp.Or(e.Backoff(), time.Second), maxBackoff)) == nil
+		wait := cmp.Or(asks(e), time.Second)
+		return wait <= maxBackoff && pause(ctx, wait) == nil
 	}
 	return broken(err)
 }

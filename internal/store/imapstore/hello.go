@@ -17,6 +17,7 @@ import (
 type hint struct {
 	Caps  []string
 	Space space
+	Link  measured
 }
 
 func hostOf(cfg imap.Config) string {
@@ -97,8 +98,10 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	if err := json.Unmarshal([]byte(last), &h); err != nil {
 		h = hint{} // none, or of another version
 	}
+	s.startOver()
 	s.mu.Lock()
 	s.closed, s.hint, s.listed = false, h, nil
+	s.link.begin(h.Link, s.cfg.Now())
 	clear(s.epochs)
 	clear(s.nexts)
 	clear(s.floors)
@@ -129,11 +132,23 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	return greeting, err
 }
 
-func (s *Store) greeting(c *conn, p space) store.Greeting {
-	next, err := json.Marshal(hint{Caps: c.client.Caps(), Space: p})
-	if err != nil {
-		next = nil // a hint is worth no failure
+// startOver drops the connections of a session before this one, which may be dead, and lets as many come as at first.
+func (s *Store) startOver() {
+	s.mu.Lock()
+	idle := s.idle
+	s.idle = nil
+	less := s.less
+	s.less = 0
+	s.mu.Unlock()
+	for _, c := range idle {
+		s.drop(c)
 	}
+	for range less {
+		<-s.slots
+	}
+}
+
+func (s *Store) greeting(c *conn, p space) store.Greeting {
 	caps := store.Caps{
 		Keys:      c.has("UIDPLUS"),
 		StableIDs: c.has("OBJECTID") || c.has("X-GM-EXT-1"),
@@ -146,6 +161,24 @@ func (s *Store) greeting(c *conn, p space) store.Greeting {
 	}
 	user := cmp.Or(s.cfg.Credentials.User, "-")
 	return store.Greeting{
-		Root: "imap:" + s.host + "/" + user + "/" + p.Prefix, Run: -1, Name: s.cfg.Name, Hint: string(next), Caps: caps,
+		Root: "imap:" + s.host + "/" + user + "/" + p.Prefix, Run: -1, Name: s.cfg.Name, Hint: s.encode(hint{Caps: c.client.Caps(), Space: p}), Caps: caps,
 	}
+}
+
+// encode adds what is known of the link by now to a hint.
+func (s *Store) encode(h hint) string {
+	h.Link = s.link.measured(s.cfg.Now())
+	text, err := json.Marshal(h)
+	if err != nil {
+		return "" // a hint is worth no failure
+	}
+	return string(text)
+}
+
+// Hint implements store.Hinter.
+func (s *Store) Hint() string {
+	s.mu.Lock()
+	h := s.hint
+	s.mu.Unlock()
+	return s.encode(h)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
@@ -83,9 +84,11 @@ func (s *Store) enter(ctx context.Context, c *conn, box mail.Box, o imap.SelectO
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	if _, err := op.call.Wait(ctx); err != nil {
 		return s.absent(ctx, c, op.name, err)
 	}
+	s.link.trip(time.Since(begun))
 	return op.entered()
 }
 

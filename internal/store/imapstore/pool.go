@@ -23,6 +23,8 @@ var errClosed = errors.New("the store is closed")
 // conn is a connection that is logged in. It belongs to one goroutine at a time.
 type conn struct {
 	client   *imap.Client
+	wire     *linkConn
+	probed   bool // the link was measured with it
 	qresync  bool // enabled
 	condstor bool // mod-sequences can be relied on
 	rested   time.Time
@@ -81,6 +83,9 @@ func (s *Store) lease(ctx context.Context, box mail.Box) (*conn, error) {
 				// Some servers let a user in only so often. The slot is not given back: from now on there are fewer connections.
 				select {
 				case s.slots <- struct{}{}:
+					s.mu.Lock()
+					s.less++
+					s.mu.Unlock()
 					continue
 				case <-ctx.Done():
 					err = ctx.Err()
@@ -170,11 +175,14 @@ func (s *Store) drop(c *conn) {
 // dial opens a connection, logs in and enables what there is to enable. also, if not nil, sends further commands in the
 // same flight.
 func (s *Store) dial(ctx context.Context, also func(*conn)) (*conn, error) {
-	client, err := imap.Dial(ctx, s.cfg.Client)
+	c := &conn{wire: &linkConn{}}
+	cfg := s.cfg.Client
+	cfg.Dial = s.dialer(c.wire)
+	client, err := imap.Dial(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
-	c := &conn{client: client}
+	c.client = client
 	client.OnUnsolicited(c.heard)
 	s.mu.Lock()
 	s.open[c] = struct{}{}
@@ -190,11 +198,14 @@ func (s *Store) dial(ctx context.Context, also func(*conn)) (*conn, error) {
 func (s *Store) login(ctx context.Context, c *conn, caps []string, also func(*conn)) error {
 	c.client.AssumeCaps(caps)
 	c.client.MaskCaps(s.cfg.Mask...)
+	begun := time.Now()
 	if !c.client.PreAuth() {
 		if err := c.client.Authenticate(ctx, s.cfg.Credentials); err != nil {
 			return fmt.Errorf("log in: %w", err)
 		}
 	}
+	took := time.Since(begun)
+	s.link.trip(took)
 	var enable *imap.Call[[]string]
 	c.condstor = c.has("CONDSTORE") || c.has("QRESYNC")
 	switch {
@@ -206,10 +217,16 @@ func (s *Store) login(ctx context.Context, c *conn, caps []string, also func(*co
 	if also != nil {
 		also(c)
 	}
+	begun = time.Now()
+	if s.squeezes(c, took) {
+		c.wire.squeezed.Store(true)
+		c.client.Compress() // what comes of it is of no interest: without, all is as it was
+	}
 	if enable == nil {
 		return nil
 	}
 	enabled, err := enable.Wait(ctx)
+	s.link.trip(time.Since(begun))
 	if broken(err) {
 		return fmt.Errorf("log in: %w", err)
 	}

@@ -53,16 +53,28 @@ const (
 	maxBytes    = 8 << 20
 )
 
+// together returns how much goes into one APPEND. A server forgets all of one that is cut short, so where connections do not last, the
+// next try sends less in one piece.
+func (s *Store) together() (messages int, octets int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cut := 2 * min(s.lost, 5)
+	return max(1, maxTogether>>cut), maxBytes >> cut
+}
+
 // putter uploads one batch.
 type putter struct {
-	s       *Store
-	c       *conn
-	name    string
-	intents []mail.Intent
-	holds   mail.Storable
-	done    []mail.Done
-	single  bool // one message for each command
-	skip    []bool
+	s         *Store
+	c         *conn
+	name      string
+	intents   []mail.Intent
+	holds     mail.Storable
+	done      []mail.Done
+	single    bool // one message for each command
+	most      int  // messages for each command, and octets
+	mostBytes int64
+	skip      []bool
+	octets    int64 // of all messages
 
 	open  *imap.Appender
 	group []int // in open
@@ -83,12 +95,27 @@ func (s *Store) Put(ctx context.Context, box mail.Box, intents []mail.Intent, bo
 	if st, ok := s.holds(box); ok {
 		p.holds = st
 	}
+	p.most, p.mostBytes = s.together()
 	err := s.effect(ctx, box, func(c *conn) (err error) {
+		defer func() {
+			if broken(err) && p.octets > 0 {
+				s.mu.Lock()
+				s.lost++
+				s.mu.Unlock()
+			}
+		}()
 		if p.name, err = s.nameOf(box); err != nil {
 			return fmt.Errorf("%w: %w", store.ErrGone, err)
 		}
+		if err := s.squeeze(ctx, c, up, len(intents)); err != nil {
+			return err
+		}
 		p.c = c
+		begun := time.Now()
 		again, err := p.pass(ctx, bodies)
+		if err == nil && !c.wire.squeezed.Load() {
+			s.link.sent(p.octets, time.Since(begun))
+		}
 		if err == nil && again {
 			p.single = true
 			_, err = p.pass(ctx, bodies)
@@ -162,14 +189,14 @@ func concernsAll(e *imap.Error) bool {
 	case "TRYCREATE", "NONEXISTENT", "NOPERM":
 		return true
 	case "LIMIT", "SERVERBUG":
-		return e.Backoff() > 0
+		return e.Throttled()
 	}
 	return e.Temporary()
 }
 
 // add sends one message. What the server refuses shows when its command ends.
 func (p *putter) add(ctx context.Context, i int, e mail.Entry, b mail.Body) error {
-	if p.open != nil && (len(p.group) == maxTogether || p.bytes > 0 && p.bytes+b.Size > maxBytes) {
+	if p.open != nil && (len(p.group) >= p.most || p.bytes > 0 && p.bytes+b.Size > p.mostBytes) {
 		p.finish()
 	}
 	if p.open == nil {
@@ -181,7 +208,7 @@ func (p *putter) add(ctx context.Context, i int, e mail.Entry, b mail.Body) erro
 	if e.Ident.Date != 0 {
 		m.Date = time.Unix(e.Ident.Date, 0)
 	}
-	p.group, p.bytes = append(p.group, i), p.bytes+b.Size
+	p.group, p.bytes, p.octets = append(p.group, i), p.bytes+b.Size, p.octets+b.Size
 	err := p.open.Add(ctx, m)
 	if err != nil && refusal(err) == nil {
 		p.finish()

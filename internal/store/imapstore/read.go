@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
@@ -106,6 +107,26 @@ func (s *Store) fetching(ctx context.Context, c *conn, box mail.Box, keys []mail
 	})
 }
 
+// inParts is fetching for bodies: on a link of which nothing is known, a few come first, and over a slow one they come compressed.
+func (s *Store) inParts(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	fetch := func(set imap.NumSet) error {
+		if err := s.squeeze(ctx, c, down, set.Len()); err != nil {
+			return err
+		}
+		c.wire.bulk.Store(true)
+		defer c.wire.bulk.Store(false)
+		return s.fetching(ctx, c, box, keys, set, items, fn)
+	}
+	if n := s.first(c, set.Len()); n > 0 {
+		part := firstOf(set, n)
+		if err := fetch(part); err != nil {
+			return err
+		}
+		set = without(set, part)
+	}
+	return fetch(set)
+}
+
 // fetchAll fetches a set in pieces that servers take, all in one flight. An error of fn ends it; bodies that are still to come
 // are not worth waiting for, so the connection goes then.
 func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
@@ -164,37 +185,106 @@ func (r *source) failed(size int64) bool {
 
 // Fetch implements store.Store.
 func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
-	told := imap.NumSet{}
+	f := &fetcher{s: s, box: box, keys: keys, fn: fn, bad: map[mail.Key]error{}}
 	err := s.read(ctx, box, func(c *conn) error {
 		set := setOf(keys)
-		if !told.Empty() {
-			set = without(set, told)
+		if !f.told.Empty() {
+			set = without(set, f.told)
 		}
-		items := imap.FetchItems{Flags: true, InternalDate: true, Body: true}
-		return s.fetching(ctx, c, box, keys, set, items, func(m *imap.Message) error {
-			if !m.HasBody || told.Contains(m.UID) {
-				return nil
-			}
-			e := mail.Entry{Key: mail.UIDKey(m.UID), Flags: mail.ParseFlags(m.Flags)}
-			if !m.InternalDate.IsZero() {
-				e.Ident.Date = m.InternalDate.Unix()
-			}
-			told.Add(m.UID)
-			body := &source{from: m.Body}
-			switch err := fn(e, mail.Body{Size: m.BodySize, Reader: body}); {
-			case err == nil:
-				return nil
-			case body.err != nil && !errors.Is(body.err, io.EOF):
-				return fmt.Errorf("%w: %w", store.ErrUnreachable, err) // not again: fn has seen a part
-			default:
-				return own{err}
-			}
-		})
+		return f.all(ctx, c, set)
 	})
+	if err == nil && len(f.bad) > 0 {
+		return &store.UnreadableError{Keys: f.bad}
+	}
 	if err != nil {
 		return fmt.Errorf("fetch messages of %q: %w", box, err)
 	}
 	return nil
+}
+
+// fetcher hands out the messages of one batch.
+type fetcher struct {
+	s    *Store
+	box  mail.Box
+	keys []mail.Key
+	fn   func(mail.Entry, mail.Body) error
+	told imap.NumSet // handed out
+	bad  map[mail.Key]error
+	slow bool // a refusal was given time to pass
+}
+
+// mostBad is how many messages of a batch may be unreadable. If more are, it is not for the messages.
+const mostBad = 10
+
+// all fetches a set. Of one that the server refuses it looks for the messages that it refuses, and goes on without them.
+func (f *fetcher) all(ctx context.Context, c *conn, set imap.NumSet) error {
+	err := f.s.inParts(ctx, c, f.box, f.keys, set, imap.FetchItems{Flags: true, InternalDate: true, Body: true}, f.take)
+	var o own
+	e := refusal(err)
+	if e == nil || errors.As(err, &o) || e.Kind != "NO" || e.Throttled() || c.client.Err() != nil {
+		return err
+	}
+	rest := without(set, f.told)
+	switch n := rest.Len(); {
+	case n == 0 || c.box != f.box: // some were gone (RFC 2180 section 4.1.2), or the mailbox is
+		return ifNone(n, err)
+	case n > 1:
+		half := firstOf(rest, n/2)
+		if err := f.all(ctx, c, half); err != nil {
+			return err
+		}
+		return f.all(ctx, c, without(rest, half))
+	case !f.slow:
+		f.slow = true
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+		return f.all(ctx, c, rest)
+	case len(f.bad) == mostBad:
+		return err
+	}
+	f.bad[mail.UIDKey(rest.Min())] = fmt.Errorf("read message with UID %d: %w", rest.Min(), err)
+	f.told.AddSet(rest)
+	return nil
+}
+
+func ifNone(n int, err error) error {
+	if n == 0 {
+		return nil
+	}
+	return err
+}
+
+// take hands out a message.
+func (f *fetcher) take(m *imap.Message) error {
+	if !m.HasBody || f.told.Contains(m.UID) {
+		return nil
+	}
+	e := mail.Entry{Key: mail.UIDKey(m.UID), Flags: mail.ParseFlags(m.Flags)}
+	if !m.InternalDate.IsZero() {
+		e.Ident.Date = m.InternalDate.Unix()
+	}
+	f.told.Add(m.UID)
+	body := &source{from: m.Body}
+	switch err := f.fn(e, mail.Body{Size: m.BodySize, Reader: body}); {
+	case err == nil:
+		return nil
+	case body.err != nil && !errors.Is(body.err, io.EOF):
+		return fmt.Errorf("%w: %w", store.ErrUnreachable, err) // not again: fn has seen a part
+	default:
+		return own{err}
+	}
+}
+
+// firstOf returns the first n messages of a set.
+func firstOf(set imap.NumSet, n int) (part imap.NumSet) {
+	for uid := range set.All() {
+		if n--; n < 0 {
+			break
+		}
+		part.Add(uid)
+	}
+	return part
 }
 
 // without returns the messages of a set that are not in less.

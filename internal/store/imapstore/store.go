@@ -27,11 +27,12 @@ const (
 type Config struct {
 	Client      imap.Config
 	Credentials imap.Credentials
-	Connections int              // at most; opened on demand, reused; default 3
+	Connections int              // at most; opened on demand, reused; default 4
 	ReadOnly    bool             // nothing is changed: mailboxes are opened with EXAMINE, effects are refused
 	Expunge     string           // ExpungeUID (default) or ExpungePlain
 	DeleteTo    mail.Box         // where deleted messages are moved to: a mailbox, or the one with a role, such as `\Trash`; "": they are deleted for good
 	Mask        []string         // capabilities to pretend absent
+	Compress    Compress         // when connections are compressed; default CompressAuto
 	Name        string           // the account's name for people; default: the host
 	Now         func() time.Time // default time.Now
 	Wait        time.Duration    // pause between the two looks of Settle; default 2 s
@@ -43,11 +44,14 @@ type Store struct {
 	cfg   Config
 	host  string
 	slots chan struct{} // one for each connection that may be in use
+	link  link
 
 	mu      sync.Mutex
 	idle    []*conn // the one used last comes last
 	open    map[*conn]struct{}
 	past    store.Counts // of connections that are closed
+	less    int          // slots that are not given back, since the server let no more in
+	lost    int          // uploads that a connection did not survive, in this session
 	closed  bool
 	opened  bool // Hello succeeded
 	hint    hint
@@ -67,6 +71,7 @@ type Store struct {
 var (
 	_ store.Store   = (*Store)(nil)
 	_ store.Counted = (*Store)(nil)
+	_ store.Hinter  = (*Store)(nil)
 )
 
 // New returns the store of an account. It connects in Hello.

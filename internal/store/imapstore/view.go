@@ -178,7 +178,7 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 			}
 		}
 	}
-	if o.QResync == nil && !(v.since && v.c.condstor && !v.c.qresync && v.old.modseq > 0) {
+	if o.QResync == nil && (!v.since || !v.c.condstor || v.c.qresync || v.old.modseq == 0) {
 		return v.takeWhole(ctx)
 	}
 	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {

@@ -69,11 +69,10 @@ func (s *Store) Put(ctx context.Context, name mail.Box, intents []mail.Intent, b
 	if err == nil {
 		err = bodies(ctx, func(i int, e mail.Entry, body mail.Body) error { return p.stage(ctx, i, e, body) })
 	}
-	if err == nil {
-		err = ctx.Err()
-	}
-	if err == nil {
-		err = p.land()
+	if ctx.Err() != nil {
+		err = errors.Join(err, ctx.Err())
+	} else if lerr := p.land(); err == nil { // if the source failed, what came whole stays: Settle finds it
+		err = lerr
 	}
 	if p.all != nil {
 		err = errors.Join(err, p.all.Close())
