@@ -71,5 +71,9 @@ func readIntents(ctx context.Context, q querier, where string, args ...any) ([]m
 
 // Intents returns all open intents, oldest first.
 func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
-	return readIntents(ctx, db.readers, "ORDER BY id")
+	all, err := readIntents(ctx, db.readers, "ORDER BY id")
+	for i := range all {
+		all[i].Box, all[i].From.Box = db.shown(all[i].Box), db.shown(all[i].From.Box)
+	}
+	return all, err
 }

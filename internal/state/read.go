@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"modernc.org/sqlite"
@@ -69,24 +70,32 @@ func (db *DB) Account(ctx context.Context) (a Account, err error) {
 // Reports returns what the last runs left to be said.
 func (db *DB) Reports(ctx context.Context) (r []Report, err error) {
 	err = db.meta(ctx, "reports", &r)
+	for i := range r {
+		r[i].Box = db.shown(r[i].Box)
+	}
 	return r, err
 }
 
 // Boxes returns all mailboxes, sorted by name.
 func (db *DB) Boxes(ctx context.Context) ([]Box, error) {
-	return readBoxes(ctx, db.readers, "")
+	boxes, err := readBoxes(ctx, db.readers, "")
+	for i := range boxes {
+		boxes[i].Name = db.shown(boxes[i].Name)
+	}
+	slices.SortFunc(boxes, func(a, b Box) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return boxes, err
 }
 
 func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box, error) {
 	var boxes []Box
-	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at
+	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at, local_id, remote_id
 		FROM mailbox `+where+" ORDER BY name", args, func(rows *sql.Rows) error {
 		var b Box
 		var name string
 		var marks [2][]byte
 		var whole [2]int64
 		var crc, stampsAt int64
-		if err := scan(rows, &name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt); err != nil {
+		if err := scan(rows, &name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt, &b.ID[0], &b.ID[1]); err != nil {
 			return err
 		}
 		b.Name = mail.Box(name)
@@ -123,6 +132,12 @@ func (b *Box) sum() uint32 {
 	}
 	for _, n := range [...]int64{known, int64(b.EmptyRuns), nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1]), nanoseconds(b.StampsAt)} {
 		buf = binary.AppendVarint(buf, n)
+	}
+	if b.ID != ([2]string{}) { // rows of before have none
+		for _, s := range b.ID {
+			buf = binary.AppendUvarint(buf, uint64(len(s)))
+			buf = append(buf, s...)
+		}
 	}
 	return crc32.Checksum(buf, crcTable)
 }
@@ -171,6 +186,7 @@ func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side
 // does not disturb it, and is not seen. A damaged index, which leaves pairs out or tells them twice, is found by their sum: then
 // ErrDamaged comes last.
 func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2[mail.Pair, error] {
+	stored := db.stored(box)
 	return func(yield func(mail.Pair, error) bool) {
 		tx, err := db.readers.BeginTx(ctx, nil) // both queries see one moment
 		if err != nil {
@@ -178,7 +194,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 			return
 		}
 		defer func() { _ = tx.Rollback() }() // it only reads
-		id, want, err := readSum(ctx, tx, box, side)
+		id, want, err := readSum(ctx, tx, stored, side)
 		if err != nil {
 			yield(mail.Pair{}, explain("read pairs", err))
 			return
@@ -190,6 +206,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 			if err == nil && p.Keys[side] <= last {
 				err = damaged("the keys of mailbox %q are not in order", box)
 			}
+			p.Box = box
 			if !yield(p, err) || err != nil {
 				return
 			}
@@ -208,7 +225,7 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 	var pairs []mail.Pair
 	const portion = 500
 	for part := range slices.Chunk(keys, portion) {
-		args := []any{string(box)}
+		args := []any{string(db.stored(box))}
 		list := make([]byte, 0, 2*len(part))
 		for _, k := range part {
 			args = append(args, []byte(k))
@@ -219,6 +236,7 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 			if err != nil {
 				return nil, err
 			}
+			p.Box = box
 			pairs = append(pairs, p)
 		}
 	}
@@ -227,7 +245,11 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
-	return collect(readPairs(ctx, db.readers, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY pair.id", string(box)))
+	pairs, err := collect(readPairs(ctx, db.readers, inBox+" AND remains != 0 AND (local IS NULL OR remote IS NULL) ORDER BY pair.id", string(db.stored(box))))
+	for i := range pairs {
+		pairs[i].Box = box
+	}
+	return pairs, err
 }
 
 // ByMessageID returns the pairs of the whole account that have one of these Message-IDs; it reads all rows.
@@ -242,6 +264,7 @@ func (db *DB) ByMessageID(ctx context.Context, ids []mail.Hash) ([]mail.Pair, er
 			return nil, err
 		}
 		if wanted[p.Ident.MessageID] {
+			p.Box = db.shown(p.Box)
 			pairs = append(pairs, p)
 		}
 	}
@@ -268,10 +291,11 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 		if err := scan(rows, &name, &reason, &n); err != nil {
 			return err
 		}
-		if left[mail.Box(name)] == nil {
-			left[mail.Box(name)] = map[mail.Left]int{}
+		box := db.shown(mail.Box(name))
+		if left[box] == nil {
+			left[box] = map[mail.Left]int{}
 		}
-		left[mail.Box(name)][mail.Left(reason)] = n
+		left[box][mail.Left(reason)] = n
 		return nil
 	})
 	return left, explain("read what is left", err)
@@ -279,7 +303,7 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 
 // Count returns how many pairs of a mailbox have a key on a side.
 func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (n int, err error) {
-	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &n) })
+	err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" IS NOT NULL", []any{string(db.stored(box))}, func(rows *sql.Rows) error { return scan(rows, &n) })
 	return n, explain("count pairs", err)
 }
 
@@ -292,7 +316,7 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 		if err := scan(rows, &name, &n); err != nil {
 			return err
 		}
-		counts[mail.Box(name)] = n
+		counts[db.shown(mail.Box(name))] = n
 		return nil
 	})
 	return counts, explain("count pairs", err)
@@ -301,7 +325,7 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 // Has reports whether a pair has this key.
 func (db *DB) Has(ctx context.Context, side mail.Side, ref mail.Ref) (bool, error) {
 	found := false
-	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(ref.Box), []byte(ref.Key)}, func(*sql.Rows) error {
+	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(db.stored(ref.Box)), []byte(ref.Key)}, func(*sql.Rows) error {
 		found = true
 		return nil
 	})

@@ -68,4 +68,8 @@ CREATE TABLE digest (
 	PRIMARY KEY (mailbox, kind, part)
 ) STRICT, WITHOUT ROWID;
 `,
+	`
+ALTER TABLE mailbox ADD COLUMN local_id TEXT NOT NULL DEFAULT '';   -- the store's own lasting id (RFC 8474)
+ALTER TABLE mailbox ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
+`,
 }

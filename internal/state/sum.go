@@ -12,7 +12,7 @@ import (
 // Sum returns the fingerprint of the pairs of a mailbox that have a key on a side, with the flags that the side shows of
 // them. A view with the same sum has no news.
 func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (mail.Sum, error) {
-	_, sum, err := readSum(ctx, db.readers, box, side)
+	_, sum, err := readSum(ctx, db.readers, db.stored(box), side)
 	return sum, explain("read sum", err)
 }
 
