@@ -17,13 +17,14 @@ import (
 type listing struct {
 	client  *imap.Client
 	modseqs bool
+	ids     bool
 	items   []imap.ListItem
 	call    *imap.Call[imap.Status]
 }
 
 // list asks for all mailboxes; with LIST-STATUS (RFC 5819) one command tells the state of all.
 func (s *Store) list(c *conn) *listing {
-	l := &listing{client: c.client, modseqs: c.condstor}
+	l := &listing{client: c.client, modseqs: c.condstor, ids: c.has("OBJECTID")}
 	o := imap.ListOptions{SpecialUse: true, Status: l.statusItems()}
 	l.call = c.client.List("", "*", o, func(it imap.ListItem) { l.items = append(l.items, it) })
 	return l
@@ -33,6 +34,9 @@ func (l *listing) statusItems() []string {
 	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
 	if l.modseqs {
 		items = append(items, "HIGHESTMODSEQ")
+	}
+	if l.ids {
+		items = append(items, "MAILBOXID")
 	}
 	return items
 }
@@ -163,7 +167,10 @@ func (s *Store) statuses(l *listing) []store.Status {
 			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: %w", box, err), renameHint)
 		}
 		if d := it.Status; d != nil {
-			st.Total = int(d.Messages)
+			st.Total, st.ID = int(d.Messages), d.MailboxID
+			if d.Has&imap.HasUIDValidity != 0 {
+				st.Epoch = epoch(d.UIDValidity)
+			}
 			const all = imap.HasUIDValidity | imap.HasUIDNext | imap.HasMessages
 			if d.Has&all == all {
 				st.Mark = state{d.UIDValidity, d.UIDNext, d.HighestModSeq, d.Messages}.mark()
