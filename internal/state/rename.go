@@ -17,10 +17,13 @@ func (db *DB) As(names map[mail.Box]mail.Box) *DB {
 	return &view
 }
 
-// stored returns the name under which a mailbox has its row.
+// stored returns the name under which a mailbox has its row; "", which none has, for one that would have another name.
 func (db *DB) stored(box mail.Box) mail.Box {
 	if old, ok := db.renamed[box]; ok {
 		return old
+	}
+	if db.shown(box) != box {
+		return ""
 	}
 	return box
 }
