@@ -78,7 +78,7 @@ var renameCases = []renameCase{
 	{
 		name: "with changes in it", before: func(w *world) {
 			w.fill(mail.Remote, "INBOX", 0, 2)
-			w.fill(mail.Remote, "A", 10, 50)
+			w.fill(mail.Remote, "A", 10, 40)
 		},
 		change: func(w *world, side mail.Side) {
 			s, keys := w.stores[side], w.keys(side, "A")
@@ -95,7 +95,7 @@ var renameCases = []renameCase{
 			w.fill(other, "A", 53, 55)
 			w.fill(other, "A/new", 55, 56)
 		},
-		want: 2 + 40 - 3 + 3 + 2 + 1, names: []mail.Box{"B", "B/new", "INBOX"}, done: 1,
+		want: 2 + 30 - 3 + 3 + 2 + 1, names: []mail.Box{"B", "B/new", "INBOX"}, done: 1,
 	},
 	{
 		name: "twice", before: func(w *world) { w.fill(mail.Remote, "A", 0, 20) },
@@ -200,7 +200,7 @@ func dumped(w *world, side mail.Side) string {
 func TestRenameCrashLoop(t *testing.T) {
 	t.Parallel()
 	some := map[string][2]memstore.Options{}
-	for _, name := range []string{"maildir-poor imap", "maildir-qresync", "imap-imap", "maildir-maildir"} {
+	for _, name := range []string{"maildir-qresync", "imap-imap", "maildir-maildir"} {
 		some[name] = kinds[name]
 	}
 	eachRename(t, some, func(t *testing.T, c renameCase, kind [2]memstore.Options, side mail.Side) {
@@ -228,7 +228,8 @@ func TestRenameCrashLoop(t *testing.T) {
 // TestRenameAgain: after a run that was stopped, the user renames once more: that is the name that counts, and nothing is doubled.
 func TestRenameAgain(t *testing.T) {
 	t.Parallel()
-	for kindName, kind := range kinds {
+	for _, kindName := range []string{"maildir-qresync", "maildir-maildir"} {
+		kind := kinds[kindName]
 		for _, side := range mail.Sides {
 			t.Run(kindName+"/"+side.String(), func(t *testing.T) {
 				t.Parallel()
