@@ -284,9 +284,37 @@ func TestNoRename(t *testing.T) {
 		want   int
 	}{
 		"other messages under the same keys": {change: func(w *world) {
-			w.stores[mail.Remote].RemoveBox("A")
 			w.fill(mail.Remote, "B", 100, 130)
+			w.stores[mail.Remote].SameEpoch("B", "A")
+			w.stores[mail.Remote].RemoveBox("A")
 		}, want: 60 + 3},
+		"other messages, and the highest is the same": {change: func(w *world) {
+			w.fill(mail.Remote, "B", 100, 129)
+			w.fill(mail.Remote, "B", 39, 40)
+			w.stores[mail.Remote].SameEpoch("B", "A")
+			w.stores[mail.Remote].RemoveBox("A")
+		}, want: 59 + 3},
+		"the same messages, and the highest is another one": {change: func(w *world) {
+			w.fill(mail.Remote, "B", 10, 39)
+			w.fill(mail.Remote, "B", 100, 101)
+			w.stores[mail.Remote].SameEpoch("B", "A")
+			w.stores[mail.Remote].RemoveBox("A")
+		}, want: 31 + 3},
+		"the same messages in another epoch": {change: func(w *world) {
+			w.fill(mail.Remote, "B", 10, 40)
+			w.stores[mail.Remote].RemoveBox("A")
+		}, want: 30 + 3},
+		"what is below it stays": {change: func(w *world) {
+			w.fill(mail.Remote, "A/x", 50, 52)
+			w.sync()
+			w.sync()
+			w.stores[mail.Remote].RenameUser("A", "B")
+			w.stores[mail.Remote].RenameUser("B/x", "A/x")
+		}, want: 32 + 3},
+		"what is below it is out of scope": {o: Options{Select: func(b mail.Box, _ string) bool { return b != "A/mine" }}, change: func(w *world) {
+			w.fill(mail.Local, "A/mine", 50, 52)
+			w.stores[mail.Remote].RenameUser("A", "B")
+		}, want: -2},
 		"most of it is gone": {change: func(w *world) {
 			for _, k := range w.keys(mail.Remote, "A")[4:] {
 				w.stores[mail.Remote].DeleteUser("A", k)
@@ -316,7 +344,11 @@ func TestNoRename(t *testing.T) {
 					t.Fatalf("renamed %v", got)
 				}
 				w.sync()
-				if c.want >= 0 {
+				if c.want == -2 {
+					if l := w.stores[mail.Local]; !l.HasBox("A/mine") || len(w.keys(mail.Local, "B")) != 30 {
+						t.Errorf("local mailboxes %q", l.Names())
+					}
+				} else if c.want >= 0 {
 					w.stores[mail.Remote].CreateUser("A", "") // as the hint about a kept mailbox says
 					w.sync()
 					w.equal(c.want)

@@ -156,6 +156,15 @@ func (s *Store) NewEpoch(box mail.Box) {
 	}
 }
 
+// SameEpoch gives a mailbox the UIDVALIDITY of another one, as servers do that take the time for it.
+func (s *Store) SameEpoch(box, as mail.Box) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, like := s.boxes[s.fold(box)], s.boxes[s.fold(as)]; b != nil && like != nil {
+		b.validity = like.validity
+	}
+}
+
 // SetMarker writes the marker of a Maildir, as another account or an old backup would; id "" removes it.
 func (s *Store) SetMarker(id string, run int64) {
 	s.mu.Lock()
