@@ -88,9 +88,6 @@ func (r *run) found(side mail.Side, st store.Status) {
 	if st.Role != "" {
 		b.now.Role = st.Role
 	}
-	if st.ID != "" {
-		b.now.ID[side] = st.ID
-	}
 }
 
 func (r *run) selected(b *boxRun) bool {
@@ -132,7 +129,7 @@ func (r *run) sortOut(ctx context.Context) error {
 
 // unchanged reports whether a mailbox needs no look at all: both stores say that it is as it was seen last.
 func (r *run) unchanged(b *boxRun) bool {
-	if b.exists != [2]bool{true, true} || b.old.Known != b.exists || b.old.Role != b.now.Role || b.old.ID != b.now.ID {
+	if b.exists != [2]bool{true, true} || b.old.Known != b.exists || b.old.Role != b.now.Role {
 		return false
 	}
 	if b.left[mail.LeftRenumbered] > 0 || r.retry && b.left[mail.LeftRefused] > 0 {

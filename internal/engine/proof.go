@@ -26,14 +26,11 @@ func (r *run) proves(ctx context.Context, a, b *boxRun, side mail.Side, below bo
 	if epoch == "" || st.Epoch != "" && st.Epoch != epoch {
 		return false, nil
 	}
-	if id := a.old.ID[side]; id != "" && st.ID != "" && st.Epoch == epoch {
-		return id == st.ID, nil
-	}
 	n, err := r.db.Count(ctx, a.name, side)
 	if err != nil {
 		return false, stateError(err)
 	}
-	if n == 0 {
+	if n == 0 && (below || a.old.ID[side] == "") {
 		return below, nil
 	}
 	s := &sample{every: max(1, n/sampleSize), left: n - n/mayBeGone}
@@ -41,7 +38,7 @@ func (r *run) proves(ctx context.Context, a, b *boxRun, side mail.Side, below bo
 		return false, nil
 	}
 	err = r.survivors(ctx, a, b, side, n, s)
-	if err == nil && s.count >= s.left && len(s.pairs) > 0 {
+	if err == nil && !s.told && s.count >= s.left && len(s.pairs) > 0 {
 		err = r.compareSample(ctx, b, side, s)
 	}
 	switch {
@@ -58,6 +55,7 @@ func (r *run) proves(ctx context.Context, a, b *boxRun, side mail.Side, below bo
 type sample struct {
 	every, left int // one in so many; how many must be left
 	count       int
+	told        bool // the store says by itself whether it is the mailbox
 	pairs       []mail.Pair
 	last        mail.Pair
 	same        bool
@@ -83,7 +81,7 @@ func (r *run) survivors(ctx context.Context, a, b *boxRun, side mail.Side, n int
 	defer s.end()
 	base := r.db.Pairs(ctx, a.name, side)
 	mark, st := a.old.Mark[side], b.status[side]
-	if mark != "" && st.Mark == mark && (st.Total < 0 || st.Total == n) { // nothing changed
+	if n > 0 && mark != "" && st.Mark == mark && (st.Total < 0 || st.Total == n) { // nothing changed
 		for p, err := range base {
 			if err != nil {
 				return stateError(err)
@@ -95,6 +93,10 @@ func (r *run) survivors(ctx context.Context, a, b *boxRun, side mail.Side, n int
 	v, err := r.stores[side].View(ctx, b.name, mark)
 	if err != nil || v.At().Epoch != a.old.Epoch[side] {
 		return err
+	}
+	if id := v.At().ID; id != "" && a.old.ID[side] != "" {
+		s.told, s.same = true, id == a.old.ID[side]
+		return nil
 	}
 	switch v := v.(type) {
 	case mail.Whole:

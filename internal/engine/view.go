@@ -70,6 +70,9 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 		return err
 	}
 	head := v.At()
+	if head.ID != "" {
+		b.now.ID[side] = head.ID
+	}
 	voided, err := r.checkEpoch(ctx, b, side, head.Epoch)
 	if err != nil {
 		return err

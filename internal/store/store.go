@@ -33,7 +33,6 @@ type Status struct {
 	Box   mail.Box
 	Mark  mail.Mark // equal to the mark of an earlier view: nothing changed since; "" if that cannot be known without opening it
 	Epoch string    // as in a view; "" if that is known only once it is open
-	ID    string    // the store's own id of the mailbox within its epoch, which stays when it is renamed (RFC 8474); "": none
 	Role  string    // SPECIAL-USE attribute (RFC 6154) such as `\Sent`, "" if none
 	Total int       // messages; -1: unknown
 	Err   error     // the mailbox cannot be synced (name collides, cannot be stored, not readable); all else is meaningless then

@@ -17,14 +17,13 @@ import (
 type listing struct {
 	client  *imap.Client
 	modseqs bool
-	ids     bool
 	items   []imap.ListItem
 	call    *imap.Call[imap.Status]
 }
 
 // list asks for all mailboxes; with LIST-STATUS (RFC 5819) one command tells the state of all.
 func (s *Store) list(c *conn) *listing {
-	l := &listing{client: c.client, modseqs: c.condstor, ids: c.has("OBJECTID")}
+	l := &listing{client: c.client, modseqs: c.condstor}
 	o := imap.ListOptions{SpecialUse: true, Status: l.statusItems()}
 	l.call = c.client.List("", "*", o, func(it imap.ListItem) { l.items = append(l.items, it) })
 	return l
@@ -34,9 +33,6 @@ func (l *listing) statusItems() []string {
 	items := []string{"MESSAGES", "UIDNEXT", "UIDVALIDITY"}
 	if l.modseqs {
 		items = append(items, "HIGHESTMODSEQ")
-	}
-	if l.ids {
-		items = append(items, "MAILBOXID")
 	}
 	return items
 }
@@ -167,7 +163,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: %w", box, err), renameHint)
 		}
 		if d := it.Status; d != nil {
-			st.Total, st.ID = int(d.Messages), d.MailboxID
+			st.Total = int(d.Messages)
 			if d.Has&imap.HasUIDValidity != 0 {
 				st.Epoch = epoch(d.UIDValidity)
 			}

@@ -13,7 +13,6 @@ import (
 	"fmt"
 	"hash/fnv"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 
@@ -49,7 +48,7 @@ type Options struct {
 	Delta     bool // View gives a Delta where it can, as with QRESYNC
 	NoMarks   bool // Status.Mark is always ""
 	Unproven  bool // no view proves a mark: End returns ""
-	StableIDs bool // entries have Ident.Stable, which moves and copies keep, and mailboxes have Status.ID (RFC 8474)
+	StableIDs bool // entries have Ident.Stable, which moves and copies keep, and views have Head.ID (RFC 8474)
 	Tells     bool // entries of views have Ident.Size and Ident.Date too
 	Limit     int  // whole views show only so many messages, those with the highest keys; 0: all
 
@@ -179,9 +178,6 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 			continue
 		}
 		st := store.Status{Box: b.name, Epoch: s.epoch(b), Role: b.role, Total: len(b.msgs)}
-		if s.opts.StableIDs {
-			st.ID = "mailbox-" + strconv.FormatUint(uint64(b.id), 10)
-		}
 		if !s.opts.NoMarks {
 			st.Mark = s.mark(b)
 		}
