@@ -168,7 +168,7 @@ func join[T any](side mail.Side, base iter.Seq2[mail.Pair, error], list iter.Seq
 	}
 	for more && err == nil {
 		fn(nil, true)
-		x, err, more = next()
+		_, err, more = next()
 	}
 	return err
 }

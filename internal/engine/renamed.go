@@ -45,7 +45,7 @@ func (r *run) findRenames(ctx context.Context) ([]renaming, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = r.asked(r.onlyWhole(list, found))
+	list = r.asked(r.onlyWhole(list))
 	slices.SortFunc(list, func(a, b renaming) int {
 		if d := depth(a.to) - depth(b.to); d != 0 {
 			return d
@@ -196,7 +196,7 @@ func (r *run) asked(list []renaming) []renaming {
 
 // onlyWhole leaves out renames that would take something along which did not go along where the user renamed, or is not ours to
 // rename; and adds what is to be remembered of the rest that goes along.
-func (r *run) onlyWhole(list []renaming, found [2]map[*boxRun]*boxRun) []renaming {
+func (r *run) onlyWhole(list []renaming) []renaming {
 	own := map[mail.Box]bool{}
 	for _, op := range list {
 		own[op.base] = true
