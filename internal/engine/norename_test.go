@@ -54,6 +54,13 @@ func TestNoRename(t *testing.T) {
 			}
 			w.stores[mail.Remote].RenameUser("A", "B")
 		}, want: 30 + 3},
+		"most of it is gone, and as much is new": {change: func(w *world) {
+			for _, k := range w.keys(mail.Remote, "A")[4:] {
+				w.stores[mail.Remote].DeleteUser("A", k)
+			}
+			w.fill(mail.Remote, "A", 100, 126)
+			w.stores[mail.Remote].RenameUser("A", "B")
+		}, want: 30 + 26 + 3},
 		"the other side has that name": {change: func(w *world) {
 			w.stores[mail.Remote].RenameUser("A", "B")
 			w.fill(mail.Local, "B", 100, 102)

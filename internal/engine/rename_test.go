@@ -339,6 +339,21 @@ func TestRenameOfEmpty(t *testing.T) {
 	}
 }
 
+// TestNoRenameOfEmpty: another id is another mailbox.
+func TestNoRenameOfEmpty(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, kinds["imap with stable ids"][0], kinds["imap with stable ids"][1])
+	w.stores[mail.Remote].CreateUser("A", "")
+	w.sync()
+	w.sync()
+	w.stores[mail.Remote].CreateUser("B", "")
+	w.stores[mail.Remote].SameEpoch("B", "A")
+	w.stores[mail.Remote].RemoveBox("A")
+	if s := w.sync().Summary; s.RenamedLocal != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestRenameOfOne: with one mailbox asked for, by either name, that one alone is renamed.
 func TestRenameOfOne(t *testing.T) {
 	t.Parallel()
