@@ -22,7 +22,7 @@ Of an account:
                                  without "/", "\\Junk" the mailbox with that role. \All, \Flagged and \Important are
                                  left out unless named.
   delete_mailboxes = "empty"     a mailbox that is gone on one side is removed on the other when it is empty there in
-                                 two runs; or "never", "all"
+                                 two runs; or "never", "all". One that was renamed is not gone: the other side follows
   expunge = "none"               remove messages marked \Deleted: "none", "local", "remote", "both"; "plain" permits
                                  EXPUNGE on servers without UIDPLUS; or a list of these
   max_deletes = 0                hold back more deletions than this in one run; 0: no such limit

@@ -100,7 +100,7 @@ func (r *run) settleBox(b *boxRun) bool {
 		b.now.WholeAt = b.old.WholeAt
 	}
 	same := b.now.Mark == b.old.Mark && b.now.Epoch == b.old.Epoch && b.now.Known == b.old.Known &&
-		b.now.EmptyRuns == b.old.EmptyRuns && b.now.Role == b.old.Role && b.now.StampsAt.Equal(b.old.StampsAt)
+		b.now.EmptyRuns == b.old.EmptyRuns && b.now.ID == b.old.ID && b.now.Role == b.old.Role && b.now.StampsAt.Equal(b.old.StampsAt)
 	if same && b.now.Mark[0] != "" && b.now.Mark[1] != "" {
 		return b.now.WholeAt != b.old.WholeAt
 	}

@@ -51,6 +51,8 @@ type Summary struct {
 	CopiedToRemote int     `json:"copied_to_remote"`
 	MovedLocal     int     `json:"moved_local"`
 	MovedRemote    int     `json:"moved_remote"`
+	RenamedLocal   int     `json:"renamed_local"` // mailboxes
+	RenamedRemote  int     `json:"renamed_remote"`
 	FlaggedLocal   int     `json:"flagged_local"`
 	FlaggedRemote  int     `json:"flagged_remote"`
 	DeletedLocal   int     `json:"deleted_local"`
@@ -69,7 +71,7 @@ type Summary struct {
 
 // Changed reports whether anything was changed on either side.
 func (s Summary) Changed() bool {
-	return s.CopiedToLocal+s.CopiedToRemote+s.MovedLocal+s.MovedRemote+s.FlaggedLocal+s.FlaggedRemote+s.DeletedLocal+s.DeletedRemote > 0
+	return s.CopiedToLocal+s.CopiedToRemote+s.MovedLocal+s.MovedRemote+s.RenamedLocal+s.RenamedRemote+s.FlaggedLocal+s.FlaggedRemote+s.DeletedLocal+s.DeletedRemote > 0
 }
 
 // Result is the outcome of a sync that ran to its end.
@@ -83,9 +85,9 @@ type Result struct {
 // Planned is one operation of a dry run, for people.
 type Planned struct {
 	Side mail.Side // that would be changed
-	Verb string    // "copy", "move", "flag", "delete", "adopt", "create mailbox", "remove mailbox"
+	Verb string    // "copy", "move", "flag", "delete", "adopt", "create mailbox", "rename mailbox", "remove mailbox"
 	Box  mail.Box
-	To   mail.Box // of a move
+	To   mail.Box // of a move, and of a renamed mailbox
 	Key  mail.Key
 	// Of deletions, as far as known; from the side that still has the message.
 	Date          time.Time
@@ -114,7 +116,7 @@ type Event struct {
 	Kind        EventKind
 	Account     string
 	Phase       Phase
-	Box         mail.Box
+	Box, To     mail.Box
 	Side        mail.Side // that is changed
 	Verb        string
 	Done, Total int

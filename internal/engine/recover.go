@@ -45,7 +45,9 @@ func (r *run) recover(ctx context.Context) error {
 // dueIntents sorts the open intents by side; those given up earlier only serve to recognise late twins.
 func (r *run) dueIntents(intents []mail.Intent) (open [2][]mail.Intent) {
 	for _, in := range intents {
-		if in.Late == 0 {
+		if in.Kind == mail.IntentRename {
+			r.renaming = append(r.renaming, in)
+		} else if in.Late == 0 {
 			open[in.Side] = append(open[in.Side], in)
 		} else {
 			r.late = append(r.late, in)

@@ -73,9 +73,10 @@ type IntentKind uint8
 
 // The kinds.
 const (
-	IntentPut  IntentKind = iota // the body comes from the other side
-	IntentMove                   // inside Side
-	IntentCopy                   // inside Side, the source stays
+	IntentPut    IntentKind = iota // the body comes from the other side
+	IntentMove                     // inside Side
+	IntentCopy                     // inside Side, the source stays
+	IntentRename                   // of the mailbox From.Box to Box; no message is named
 )
 
 // Intent is a row written durably before an effect, so that a crash in the middle can be settled by asking Side.

@@ -5,6 +5,7 @@ import "iter"
 // Head is what every view tells.
 type Head struct {
 	Box      Box
+	ID       string // the store's own id of the mailbox, which stays when it is renamed (RFC 8474); "": none
 	Epoch    string // keys are comparable only within one epoch (IMAP: UIDVALIDITY)
 	Total    int    // messages in the mailbox at the end of the view; -1: unknown
 	Storable Storable

@@ -35,7 +35,8 @@
 //	A2  a pair vanished on this side      move (see P4)
 //	A3  else                              copy to the other side
 //
-// A mailbox that is missing on one side (both had it):
+// A mailbox that was renamed has its new name on both sides before anything is planned. One that is missing on one side (both had
+// it):
 //
 //	B1  its messages appear elsewhere on that side    moves
 //	B2  policy "all"                                  as P4, then remove the mailbox

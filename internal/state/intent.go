@@ -78,6 +78,7 @@ func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
 		}
 		list, err := unpackIntents(id, value, crc)
 		for _, in := range list {
+			in.Box, in.From.Box = db.shown(in.Box), db.shown(in.From.Box)
 			all = append(all, *in)
 		}
 		return err
@@ -190,6 +191,35 @@ func (tx *Tx) SetIntentLate(id, at int64) error {
 	if in := r[id&(perRow-1)]; in != nil {
 		in.Late = at
 		tx.intents.changed[id>>placeBits] = true
+	}
+	return nil
+}
+
+// changeIntents calls fn for each open intent; it says whether it changed it.
+func (tx *Tx) changeIntents(fn func(*mail.Intent) bool) error {
+	rows := map[int64]bool{}
+	err := each(context.Background(), tx.w.conn, "SELECT id FROM intent", nil, func(found *sql.Rows) error {
+		var row int64
+		err := scan(found, &row)
+		rows[row] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for row := range tx.intents.rows {
+		rows[row] = true
+	}
+	for row := range rows {
+		r, err := tx.intentRow(row << placeBits)
+		if err != nil {
+			return err
+		}
+		for _, in := range r {
+			if fn(in) {
+				tx.intents.changed[row] = true
+			}
+		}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type DB struct {
 	shared  *Lock
 	readers *sql.DB
 	writer  *writer
+	renamed map[mail.Box]mail.Box // see As
 }
 
 // checkEvery is how often a database is checked although it was closed cleanly (rule 3).

@@ -70,24 +70,32 @@ func (db *DB) Account(ctx context.Context) (a Account, err error) {
 // Reports returns what the last runs left to be said.
 func (db *DB) Reports(ctx context.Context) (r []Report, err error) {
 	err = db.meta(ctx, "reports", &r)
+	for i := range r {
+		r[i].Box = db.shown(r[i].Box)
+	}
 	return r, err
 }
 
 // Boxes returns all mailboxes, sorted by name.
 func (db *DB) Boxes(ctx context.Context) ([]Box, error) {
-	return readBoxes(ctx, db.readers, "")
+	boxes, err := readBoxes(ctx, db.readers, "")
+	for i := range boxes {
+		boxes[i].Name = db.shown(boxes[i].Name)
+	}
+	slices.SortFunc(boxes, func(a, b Box) int { return strings.Compare(string(a.Name), string(b.Name)) })
+	return boxes, err
 }
 
 func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box, error) {
 	var boxes []Box
-	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at
+	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at, local_id, remote_id
 		FROM mailbox `+where+" ORDER BY name", args, func(rows *sql.Rows) error {
 		var b Box
 		var name string
 		var marks [2][]byte
 		var whole [2]int64
 		var crc, stampsAt int64
-		if err := scan(rows, &name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt); err != nil {
+		if err := scan(rows, &name, &b.Epoch[0], &b.Epoch[1], &marks[0], &marks[1], &b.Known[0], &b.Known[1], &whole[0], &whole[1], &b.EmptyRuns, &b.Role, &crc, &stampsAt, &b.ID[0], &b.ID[1]); err != nil {
 			return err
 		}
 		b.Name = mail.Box(name)
@@ -124,6 +132,12 @@ func (b *Box) sum() uint32 {
 	}
 	for _, n := range [...]int64{known, int64(b.EmptyRuns), nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1]), nanoseconds(b.StampsAt)} {
 		buf = binary.AppendVarint(buf, n)
+	}
+	if b.ID != ([2]string{}) { // rows of before have none
+		for _, s := range b.ID {
+			buf = binary.AppendUvarint(buf, uint64(len(s)))
+			buf = append(buf, s...)
+		}
 	}
 	return crc32.Checksum(buf, crcTable)
 }
@@ -204,7 +218,7 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 			return
 		}
 		defer func() { _ = tx.Rollback() }() // it only reads
-		id, want, err := readSums(ctx, tx, box)
+		id, want, err := readSums(ctx, tx, db.stored(box))
 		if err != nil {
 			yield(mail.Pair{}, explain("read pairs", err))
 			return
@@ -245,7 +259,7 @@ func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, val
 	if n == 0 {
 		return nil, nil
 	}
-	id, _, err := readSums(ctx, db.readers, box)
+	id, _, err := readSums(ctx, db.readers, db.stored(box))
 	if err != nil {
 		return nil, explain("read pairs", err)
 	}
@@ -274,7 +288,7 @@ func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
-	id, _, err := readSums(ctx, db.readers, box)
+	id, _, err := readSums(ctx, db.readers, db.stored(box))
 	if err != nil {
 		return nil, explain("read pairs", err)
 	}
@@ -293,6 +307,7 @@ func (db *DB) ByMessageID(ctx context.Context, ids []mail.Hash) ([]mail.Pair, er
 			return nil, err
 		}
 		if wanted[p.Ident.MessageID] {
+			p.Box = db.shown(p.Box)
 			pairs = append(pairs, p)
 		}
 	}
@@ -319,10 +334,11 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 		if err := scan(rows, &name, &reason, &n); err != nil {
 			return err
 		}
-		if left[mail.Box(name)] == nil {
-			left[mail.Box(name)] = map[mail.Left]int{}
+		box := db.shown(mail.Box(name))
+		if left[box] == nil {
+			left[box] = map[mail.Left]int{}
 		}
-		left[mail.Box(name)][mail.Left(reason)] = n
+		left[box][mail.Left(reason)] = n
 		return nil
 	})
 	return left, explain("read what is left", err)
@@ -331,7 +347,7 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 // Has reports whether a pair has this key.
 func (db *DB) Has(ctx context.Context, side mail.Side, ref mail.Ref) (bool, error) {
 	found := false
-	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(ref.Box), []byte(ref.Key)}, func(*sql.Rows) error {
+	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(db.stored(ref.Box)), []byte(ref.Key)}, func(*sql.Rows) error {
 		found = true
 		return nil
 	})

@@ -104,6 +104,10 @@ CREATE TABLE intent (
 	crc INTEGER NOT NULL
 ) STRICT;
 `,
+	`
+ALTER TABLE mailbox ADD COLUMN local_id TEXT NOT NULL DEFAULT '';   -- the store's own lasting id (RFC 8474)
+ALTER TABLE mailbox ADD COLUMN remote_id TEXT NOT NULL DEFAULT '';
+`,
 }
 
 // afterMigration has what a migration does beyond its script, by index.

@@ -28,6 +28,7 @@ type Account struct {
 // Box is what is known of a mailbox.
 type Box struct {
 	Name      mail.Box
+	ID        [2]string // the store's own id of the mailbox, which stays when it is renamed; "" for none
 	Epoch     [2]string
 	Mark      [2]mail.Mark
 	Known     [2]bool      // it existed on this side at the end of the last run

@@ -206,7 +206,7 @@ func TestBoxesAccountIntents(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	box := Box{Name: "Ä", Epoch: [2]string{"x", "7"}, Mark: [2]mail.Mark{"a\x00b", "c"}, Known: [2]bool{true, false}, EmptyRuns: 1, Role: `\Sent`}
+	box := Box{Name: "Ä", Epoch: [2]string{"x", "7"}, ID: [2]string{"", "F1"}, Mark: [2]mail.Mark{"a\x00b", "c"}, Known: [2]bool{true, false}, EmptyRuns: 1, Role: `\Sent`}
 	box.WholeAt[1] = time.Unix(0, 1_700_000_000_123)
 	account := Account{Roots: [2]string{"r", "s"}, Run: 3, NextRun: 4, HoldDeletes: "old", LastSync: time.Unix(17, 0).UTC(), Summary: "{}"}
 	in := mail.Intent{Side: mail.Remote, Kind: mail.IntentMove, From: mail.Ref{Box: "A", Key: "\xff\x00"}, Box: "B", Token: "7:\x01", Pair: 8}
@@ -226,7 +226,7 @@ func TestBoxesAccountIntents(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = db.Close() }()
-	box.Name = "Ö"
+	box.Name, box.EmptyRuns = "Ö", 0
 	if boxes, err := db.Boxes(ctx); err != nil || len(boxes) != 1 || boxes[0] != box {
 		t.Fatalf("%+v %v", boxes, err)
 	}

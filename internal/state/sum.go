@@ -37,7 +37,7 @@ func (s *boxSums) remove(p *mail.Pair) {
 // Sum returns the fingerprint of the pairs of a mailbox that have a key on a side, with the flags that the side shows of
 // them. A view with the same sum has no news.
 func (db *DB) Sum(ctx context.Context, box mail.Box, side mail.Side) (mail.Sum, error) {
-	_, sums, err := readSums(ctx, db.readers, box)
+	_, sums, err := readSums(ctx, db.readers, db.stored(box))
 	return sums.sides[side], explain("read sum", err)
 }
 
@@ -54,7 +54,7 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 		var name string
 		_, sums, err := scanSums(rows, &name)
 		if err == nil && sums.pairs != 0 {
-			counts[mail.Box(name)] = int(sums.pairs)
+			counts[db.shown(mail.Box(name))] = int(sums.pairs)
 		}
 		return err
 	})

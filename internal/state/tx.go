@@ -89,11 +89,11 @@ func (tx *Tx) SetReports(r []Report) error { return tx.setMeta("reports", r) }
 
 // PutBox inserts or replaces what is known of a mailbox, by name.
 func (tx *Tx) PutBox(b Box) error {
-	return explain("write mailbox", tx.exec(`INSERT INTO mailbox (name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at)
-		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT (name) DO UPDATE SET
-		local_epoch = ?2, remote_epoch = ?3, local_mark = ?4, remote_mark = ?5, local_known = ?6, remote_known = ?7, local_whole = ?8, remote_whole = ?9, empty_runs = ?10, role = ?11, crc = ?12, stamps_at = ?13`,
+	return explain("write mailbox", tx.exec(`INSERT INTO mailbox (name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at, local_id, remote_id)
+		VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) ON CONFLICT (name) DO UPDATE SET
+		local_epoch = ?2, remote_epoch = ?3, local_mark = ?4, remote_mark = ?5, local_known = ?6, remote_known = ?7, local_whole = ?8, remote_whole = ?9, empty_runs = ?10, role = ?11, crc = ?12, stamps_at = ?13, local_id = ?14, remote_id = ?15`,
 		string(b.Name), b.Epoch[0], b.Epoch[1], []byte(b.Mark[0]), []byte(b.Mark[1]), b.Known[0], b.Known[1],
-		nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1]), b.EmptyRuns, b.Role, int64(b.sum()), nanoseconds(b.StampsAt)))
+		nanoseconds(b.WholeAt[0]), nanoseconds(b.WholeAt[1]), b.EmptyRuns, b.Role, int64(b.sum()), nanoseconds(b.StampsAt), b.ID[0], b.ID[1]))
 }
 
 func nanoseconds(t time.Time) int64 {
@@ -122,20 +122,6 @@ func (tx *Tx) DropBox(name mail.Box) error {
 		err = tx.exec("DELETE FROM mailbox WHERE name = ?", string(name))
 	}
 	return explain("forget mailbox", err)
-}
-
-// RenameBox gives a mailbox another name; its pairs stay with it.
-func (tx *Tx) RenameBox(from, to mail.Box) error {
-	if err := tx.flushPairs(); err != nil {
-		return explain("write pairs", err)
-	}
-	delete(tx.boxes, from)
-	boxes, err := readBoxes(context.Background(), tx.w.conn, "WHERE name = ?", string(from))
-	if err != nil || len(boxes) == 0 {
-		return err
-	}
-	boxes[0].Name = to
-	return explain("rename mailbox", tx.exec("UPDATE mailbox SET name = ?, crc = ? WHERE name = ?", string(to), int64(boxes[0].sum()), string(from)))
 }
 
 // VoidKeys takes the keys of one side of a mailbox away, because its epoch changed: pairs become half pairs that are

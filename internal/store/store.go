@@ -32,6 +32,7 @@ type Caps struct {
 type Status struct {
 	Box   mail.Box
 	Mark  mail.Mark // equal to the mark of an earlier view: nothing changed since; "" if that cannot be known without opening it
+	Epoch string    // as in a view; "" if that is known only once it is open
 	Role  string    // SPECIAL-USE attribute (RFC 6154) such as `\Sent`, "" if none
 	Total int       // messages; -1: unknown
 	Err   error     // the mailbox cannot be synced (name collides, cannot be stored, not readable); all else is meaningless then
@@ -88,7 +89,9 @@ type Store interface {
 	CreateBox(ctx context.Context, box mail.Box, role string) error
 	// DeleteBox removes a mailbox if it is empty (locally rmdir of its own folders, never recursive); ErrNotEmpty if it is not.
 	DeleteBox(ctx context.Context, box mail.Box) error
-	// RenameBox renames a mailbox and what is below it.
+	// RenameBox renames a mailbox and what is below it; keys, epochs and marks stay, and the parents of the new name are made where
+	// that is needed. It never takes the place of another mailbox, and INBOX stays: an error then, and nothing is done. ErrGone if there
+	// is no such mailbox. Where it takes several steps, stopped in between some of those below still have their old names.
 	RenameBox(ctx context.Context, from, to mail.Box) error
 
 	// Settle says what became of intents whose outcome is unknown: the key of each that took effect, "" for the others. It moves

@@ -27,7 +27,11 @@ func (p *Progress) Event(e engine.Event) {
 		u.Error(u.named(e.Account, e.Err))
 	case engine.EventOp:
 		if u.Verbose && !u.Quiet && !u.JSON {
-			u.Note("%s  %s on %s", u.place(e.Account, e.Box), Clean(e.Verb), e.Side)
+			to := ""
+			if e.To != "" {
+				to = " to " + short(Clean(string(e.To)), longestName)
+			}
+			u.Note("%s  %s on %s%s", u.place(e.Account, e.Box), Clean(e.Verb), e.Side, to)
 		}
 	case engine.EventWait:
 		if !u.Quiet && !u.JSON {

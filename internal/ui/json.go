@@ -75,7 +75,7 @@ func (u *UI) jsonEvent(e engine.Event) {
 	case engine.EventProgress:
 		j.Event, j.Side, j.Verb, j.Done, j.Total, j.Bytes = "progress", e.Side.String(), e.Verb, &e.Done, &e.Total, &e.Bytes
 	case engine.EventOp:
-		j.Event, j.Side, j.Verb, j.Count = "op", e.Side.String(), e.Verb, e.Count
+		j.Event, j.Side, j.Verb, j.Count, j.To = "op", e.Side.String(), e.Verb, e.Count, string(e.To)
 	case engine.EventNote, engine.EventWait:
 		j.Event, j.Phase, j.Text = "note", "", e.Text
 	case engine.EventError:

@@ -79,6 +79,8 @@ func planned(p engine.Planned) string {
 		return "to delete on " + p.Side.String()
 	case "adopt":
 		return "already on both sides"
+	case "rename mailbox":
+		return "rename mailbox on " + p.Side.String() + " to " + short(Clean(string(p.To)), longestName)
 	}
 	return Clean(p.Verb) + " on " + p.Side.String()
 }

@@ -30,6 +30,7 @@ func work(s engine.Summary) (parts []string) {
 	}{
 		{s.CopiedToLocal + s.CopiedToRemote, "new", "new"},
 		{s.MovedLocal + s.MovedRemote, "moved", "moved"},
+		{s.RenamedLocal + s.RenamedRemote, "mailbox renamed", "mailboxes renamed"},
 		{s.FlaggedLocal + s.FlaggedRemote, "flag", "flags"},
 		{s.DeletedLocal + s.DeletedRemote, "deleted", "deleted"},
 		{s.Adopted, "already on both sides", "already on both sides"},

@@ -19,6 +19,7 @@ func TestLine(t *testing.T) {
 		"1 new, 1 flag, 1 mailbox, 1.0 s":                                        {CopiedToLocal: 1, FlaggedRemote: 1, Mailboxes: 1, Seconds: 0.96},
 		"nothing to do, 41 mailboxes, 0.03 s":                                    {Mailboxes: 41, Seconds: 0.03},
 		"nothing to do, 0 mailboxes, 0.00 s":                                     {},
+		"1 mailbox renamed, 2 mailboxes, 0.3 s":                                  {RenamedRemote: 1, Mailboxes: 2, Seconds: 0.3},
 		"12,345 moved, 2 mailboxes, 1 min 30 s":                                  {MovedLocal: 12000, MovedRemote: 345, Mailboxes: 2, Seconds: 89.7},
 		"nothing to do, 812 deletions held back, 1 mailbox, 0.2 s":               {HeldBack: 812, Mailboxes: 1, Seconds: 0.2},
 		"5 already on both sides, 1 mailbox, 0.2 s":                              {Adopted: 5, Mailboxes: 1, Seconds: 0.2},

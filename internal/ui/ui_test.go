@@ -82,7 +82,7 @@ func TestJSON(t *testing.T) {
 		`{"event":"note","account":"a","mailbox":"INBOX","text":"\"\u001b\ufffd"}`,
 		`{"event":"held_back","account":"a","mailbox":"INBOX","kind":"held back","count":1,"text":"t","hint":"h"}`,
 		`{"event":"left","account":"a","kind":"refused","text":"t"}`,
-		`{"event":"summary","account":"a","copied_to_local":0,"copied_to_remote":0,"moved_local":0,"moved_remote":0,"flagged_local":0,"flagged_remote":0,"deleted_local":0,"deleted_remote":0,"adopted":0,"held_back":0,"left":0,"errors":0,"mailboxes":0,"messages":0,"bytes_down":0,"bytes_up":0,"round_trips":0,"seconds":0}`,
+		`{"event":"summary","account":"a","copied_to_local":0,"copied_to_remote":0,"moved_local":0,"moved_remote":0,"renamed_local":0,"renamed_remote":0,"flagged_local":0,"flagged_remote":0,"deleted_local":0,"deleted_remote":0,"adopted":0,"held_back":0,"left":0,"errors":0,"mailboxes":0,"messages":0,"bytes_down":0,"bytes_up":0,"round_trips":0,"seconds":0}`,
 	}, "\n") + "\n"
 	if out.String() != want {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
@@ -105,19 +105,21 @@ func TestPlan(t *testing.T) {
 		{Side: mail.Local, Verb: "flag", Box: "INBOX", Key: "19.host", Flags: `+\Seen`},
 		{Verb: "adopt", Box: "INBOX", Key: "20.host"},
 		{Side: mail.Remote, Verb: "move", Box: "INBOX", To: "Work", Key: mail.UIDKey(3)},
+		{Side: mail.Local, Verb: "rename mailbox", Box: "Old", To: "Older"},
 	}
 	u, out, _ := screen(Style{})
 	u.plan("a", ops)
 	want := `INBOX  2 to copy to remote, 1 to delete on remote, 1 to flag on local, 1 already on both sides, 1 to move to Work on remote
   delete on remote  2026-03-02 10:00  Ann? <a@example.org>  Hello
 New    create mailbox on local, 1 to copy to local
+Old    rename mailbox on local to Older
 `
 	if out.String() != want {
 		t.Errorf("%s\nwant\n%s", out.String(), want)
 	}
 	u, out, _ = screen(Style{Verbose: true})
 	u.plan("a", ops)
-	for _, line := range []string{"copy to local  UID 7", "copy to remote  17.host", `flag on local  19.host  +\Seen`, "adopt  20.host", "move on remote  UID 3  to Work", "create mailbox on local"} {
+	for _, line := range []string{"copy to local  UID 7", "copy to remote  17.host", `flag on local  19.host  +\Seen`, "adopt  20.host", "move on remote  UID 3  to Work", "create mailbox on local", "rename mailbox on local  to Older"} {
 		if !strings.Contains(out.String(), "  "+line+"\n") {
 			t.Errorf("no line %q in\n%s", line, out.String())
 		}

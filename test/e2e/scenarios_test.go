@@ -25,6 +25,7 @@ var scenarios = []scenario{
 	{"flags", prepareFlags},
 	{"moves", prepareMoves},
 	{"new mailboxes", prepareMailboxes},
+	{"renamed mailboxes", prepareRenames},
 	{"new epoch", prepareEpoch},
 }
 
@@ -193,6 +194,23 @@ func prepareMailboxes(w *world) {
 		must(w.t, os.MkdirAll(filepath.Join(w.mail, "Hollow", d), 0o700))
 	}
 	w.moveFile(w.paths("INBOX")[1], "Near", "")
+}
+
+// prepareRenames renames a mailbox with another below it on each side, with changes in them.
+func prepareRenames(w *world) {
+	w.some("remote", 0, 4)
+	c := w.dial()
+	for i, box := range []string{"Far", "Far/Deep", "Near", "Near/Deep"} {
+		for k := range 2 {
+			upload(w.t, c, box, text(40+2*i+k), day)
+		}
+	}
+	w.run("sync", "--quiet", "a")
+	must(w.t, c.Rename("Far", "Farther", nil).Wait())
+	upload(w.t, c, "Farther", text(60), day)
+	store(w.t, c, imap.UIDSetNum(uids(w.t, c, "Farther")[41]), imap.StoreFlagsAdd, imap.FlagAnswered)
+	must(w.t, os.Rename(filepath.Join(w.mail, "Near"), filepath.Join(w.mail, "Nearer")))
+	w.deliver("Nearer", "1700000061.M1P1.host:2,S", lf(text(61)), day)
 }
 
 func prepareEpoch(w *world) {

@@ -19,8 +19,10 @@ type summary struct {
 	Flagged_local, Flagged_remote                         int
 	Deleted_local, Deleted_remote                         int
 	Moved_local, Moved_remote, Adopted, Held_back, Errors int
+	Renamed_local, Renamed_remote                         int
 	Mailboxes, Messages                                   int
 	Round_trips                                           int
+	Bytes_down, Bytes_up                                  int64
 }
 
 func (w *world) summary(args ...string) summary {

@@ -164,6 +164,9 @@ func (s *Store) statuses(l *listing) []store.Status {
 		}
 		if d := it.Status; d != nil {
 			st.Total = int(d.Messages)
+			if d.Has&imap.HasUIDValidity != 0 {
+				st.Epoch = epoch(d.UIDValidity)
+			}
 			const all = imap.HasUIDValidity | imap.HasUIDNext | imap.HasMessages
 			if d.Has&all == all {
 				st.Mark = state{d.UIDValidity, d.UIDNext, d.HighestModSeq, d.Messages}.mark()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"mailtwin/internal/imap"
@@ -61,8 +62,11 @@ func (s *Store) RenameBox(ctx context.Context, from, to mail.Box) error {
 		if err != nil {
 			return err
 		}
-		if from == mail.Inbox {
+		if from == mail.Inbox || to == mail.Inbox {
 			return errInbox // its messages would move and it would stay (RFC 9051 section 6.3.6)
+		}
+		if within(to, from) {
+			return errInside
 		}
 		if there, err := s.exists(ctx, c, name); err != nil {
 			return err
@@ -85,6 +89,7 @@ func (s *Store) RenameBox(ctx context.Context, from, to mail.Box) error {
 var (
 	errExists = errors.New("a mailbox of that name exists")
 	errInbox  = errors.New("INBOX stays where it is")
+	errInside = errors.New("a mailbox cannot be moved into itself")
 )
 
 // ifBroken passes over what the server refuses.
@@ -123,10 +128,18 @@ func (s *Store) forget(box mail.Box) {
 			delete(s.names, name)
 		}
 	}
-	delete(s.epochs, box)
-	delete(s.nexts, box)
-	delete(s.floors, box)
-	delete(s.holding, box)
+	inside := func(name mail.Box) bool { return within(name, box) }
+	maps.DeleteFunc(s.epochs, func(name mail.Box, _ uint32) bool { return inside(name) })
+	maps.DeleteFunc(s.nexts, func(name mail.Box, _ uint32) bool { return inside(name) })
+	maps.DeleteFunc(s.floors, func(name mail.Box, _ uint32) bool { return inside(name) })
+	maps.DeleteFunc(s.holding, func(name mail.Box, _ mail.Storable) bool { return inside(name) })
+	maps.DeleteFunc(s.filled, func(name mail.Box, _ bool) bool { return inside(name) })
+	for _, name := range s.special {
+		if inside(name) {
+			s.special = nil // to be listed again
+			break
+		}
+	}
 	for _, c := range s.idle {
 		if within(c.box, box) {
 			c.box = "" // to be opened again: another mailbox may get the name

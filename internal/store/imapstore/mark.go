@@ -87,6 +87,18 @@ func parseToken(t mail.Token) (validity, next uint32, ok bool) {
 	return uint32(a), uint32(b), true
 }
 
+// mailboxID returns a server's id of a mailbox (RFC 8474 section 4.1); "" if it is none that the grammar permits. SELECT tells it: in
+// answers to LIST, Cyrus 3.6 sends what happens to be in its memory.
+func mailboxID(id string) string {
+	other := func(r rune) bool {
+		return r != '-' && r != '_' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')
+	}
+	if len(id) > maxStable || strings.IndexFunc(id, other) >= 0 {
+		return ""
+	}
+	return id
+}
+
 func epoch(validity uint32) string { return strconv.FormatUint(uint64(validity), 10) }
 
 // storable reads PERMANENTFLAGS. A mailbox that says nothing holds everything (RFC 9051 section 6.3.2); some servers say only

@@ -271,7 +271,7 @@ func (v *viewer) takeWhole(ctx context.Context) (mail.View, error) {
 }
 
 func (v *viewer) head(now state) mail.Head {
-	h := mail.Head{Box: v.box, Epoch: epoch(now.validity), Storable: mail.AnyFlags, ReadOnly: !v.c.writable && !v.s.cfg.ReadOnly}
+	h := mail.Head{Box: v.box, ID: mailboxID(v.c.sel.MailboxID), Epoch: epoch(now.validity), Storable: mail.AnyFlags, ReadOnly: !v.c.writable && !v.s.cfg.ReadOnly}
 	if st, ok := v.s.holds(v.box); ok {
 		h.Storable = st
 	}

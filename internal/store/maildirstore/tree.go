@@ -46,6 +46,9 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 		bad[name] = s.trouble(fmt.Sprintf("list mailbox %q and those below it", name), err)
 		byName[name] = append(byName[name], dir)
 	}
+	s.mu.Lock()
+	root := s.root
+	s.mu.Unlock()
 	list := make([]store.Status, 0, len(byName))
 	boxes := make(map[mail.Box]*box, len(byName))
 	for name, dirs := range byName {
@@ -60,7 +63,7 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 			if err != nil {
 				st.Err = s.trouble(fmt.Sprintf("list mailbox %q", name), err)
 			} else {
-				st.Mark = s.markOf(stamps)
+				st.Mark, st.Epoch = s.markOf(stamps), root
 			}
 		}
 		if st.Err != nil {

@@ -90,7 +90,7 @@ func (s *Store) rename(from, to mail.Box) error {
 	switch {
 	case to == "":
 		return errNoName
-	case s.opts.Kind == IMAP && from == mail.Inbox:
+	case from == mail.Inbox || to == mail.Inbox:
 		return errInbox
 	case strings.HasPrefix(string(to), string(from)+"/"):
 		return errInside

@@ -16,6 +16,7 @@ import (
 type mailbox struct {
 	name     mail.Box
 	role     string
+	id       uint32 // stays when it is renamed or renumbered
 	readOnly bool
 	err      error  // the mailbox cannot be synced
 	validity uint32 // UIDVALIDITY
@@ -106,7 +107,7 @@ func (s *Store) add(name mail.Box) *mailbox {
 	s.epochs++
 	s.seq++
 	b := &mailbox{
-		name: name, validity: s.epochs, next: 1, modseq: s.seq, floor: s.seq,
+		name: name, id: s.epochs, validity: s.epochs, next: 1, modseq: s.seq, floor: s.seq,
 		msgs: map[mail.Key]*message{},
 	}
 	s.boxes[fold] = b

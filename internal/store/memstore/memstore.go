@@ -48,7 +48,7 @@ type Options struct {
 	Delta     bool // View gives a Delta where it can, as with QRESYNC
 	NoMarks   bool // Status.Mark is always ""
 	Unproven  bool // no view proves a mark: End returns ""
-	StableIDs bool // entries have Ident.Stable; moves and copies keep it (RFC 8474 section 5.1)
+	StableIDs bool // entries have Ident.Stable, which moves and copies keep, and views have Head.ID (RFC 8474)
 	Tells     bool // entries of views have Ident.Size and Ident.Date too
 	Limit     int  // whole views show only so many messages, those with the highest keys; 0: all
 
@@ -177,7 +177,7 @@ func (s *Store) Boxes(ctx context.Context) ([]store.Status, error) {
 			list = append(list, store.Status{Box: b.name, Total: -1, Err: b.err})
 			continue
 		}
-		st := store.Status{Box: b.name, Role: b.role, Total: len(b.msgs)}
+		st := store.Status{Box: b.name, Epoch: s.epoch(b), Role: b.role, Total: len(b.msgs)}
 		if !s.opts.NoMarks {
 			st.Mark = s.mark(b)
 		}

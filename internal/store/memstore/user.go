@@ -74,6 +74,14 @@ func (s *Store) CopyUser(box mail.Box, k mail.Key, to mail.Box) (copied mail.Key
 	return copied
 }
 
+// CopyUserAs is CopyUser with a name that the copy gets in a Maildir, as programs give that copy whole folders.
+func (s *Store) CopyUserAs(box mail.Box, k mail.Key, to mail.Box, want mail.Key) (copied mail.Key) {
+	s.with(box, k, func(b *mailbox, m *message) {
+		copied = s.carry(b, m, s.add(to), want, false)
+	})
+	return copied
+}
+
 // Rekey gives a message another key in its mailbox: another name, as some mail readers do with each change of flags, or
 // another UID, as programs do that replace a message by itself.
 func (s *Store) Rekey(box mail.Box, k mail.Key) (fresh mail.Key) {
@@ -145,6 +153,15 @@ func (s *Store) NewEpoch(box mail.Box) {
 	b.modseq = s.seq
 	for _, m := range old {
 		s.insert(b, *m, "")
+	}
+}
+
+// SameEpoch gives a mailbox the UIDVALIDITY of another one, as servers do that take the time for it.
+func (s *Store) SameEpoch(box, as mail.Box) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if b, like := s.boxes[s.fold(box)], s.boxes[s.fold(as)]; b != nil && like != nil {
+		b.validity = like.validity
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"sort"
+	"strconv"
 
 	"mailtwin/internal/mail"
 )
@@ -30,6 +31,9 @@ func (s *Store) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.V
 	head := mail.Head{
 		Box: b.name, Epoch: s.epoch(b), Total: len(b.msgs), Storable: s.opts.Storable, ReadOnly: b.readOnly,
 		End: s.end(ctx, b.name, s.mark(b)),
+	}
+	if s.opts.StableIDs {
+		head.ID = "mailbox-" + strconv.FormatUint(uint64(b.id), 10)
 	}
 	if seq, ok := s.since(b, since); ok && s.opts.Delta {
 		entries, gone := s.changes(b, seq)

@@ -84,6 +84,60 @@ func testRename(f *fixture) {
 	}
 }
 
+// testRenameKeeps: what was seen of a mailbox holds for it under its new name too, also where that has parents that no one made yet.
+func testRenameKeeps(f *fixture) {
+	from, to := mail.Box("Old name"), mail.Box("New parent/New name")
+	f.must(f.s.CreateBox(f.ctx, from, ""), "create mailbox")
+	f.put(from, f.message(0), f.message(mail.Seen))
+	f.put(from, f.message(mail.Flagged))
+	before := f.status(from)
+	seen := f.whole(from)
+	f.must(f.s.RenameBox(f.ctx, from, to), "rename mailbox")
+	after := f.status(to)
+	if after.Epoch != before.Epoch {
+		f.Errorf("epoch %q became %q", before.Epoch, after.Epoch)
+	}
+	if f.Marks && after.Mark != before.Mark {
+		f.Errorf("mark %q became %q", before.Mark, after.Mark)
+	}
+	now := f.whole(to)
+	if now.Epoch != seen.Epoch || now.ID != seen.ID {
+		f.Errorf("epoch %q and id %q became %q and %q", seen.Epoch, seen.ID, now.Epoch, now.ID)
+	}
+	for i := range seen.entries {
+		if i >= len(now.entries) || now.entries[i].Key != seen.entries[i].Key {
+			f.Fatalf("messages %v became %v", seen.entries, now.entries)
+		}
+	}
+	if _, err := f.s.View(f.ctx, from, ""); !errors.Is(err, store.ErrGone) {
+		f.Errorf("view under the old name: %v, want ErrGone", err)
+	}
+	f.must(f.s.CreateBox(f.ctx, from, ""), "create a mailbox of the old name")
+	if v := f.whole(from); len(v.entries) > 0 {
+		f.Errorf("the new mailbox of the old name has %v", v.entries)
+	}
+	f.put(from, f.message(0))
+}
+
+// testRenameRefused: INBOX stays, nothing becomes INBOX, and no mailbox goes below itself.
+func testRenameRefused(f *fixture) {
+	a := f.box("A")
+	m := f.deliver(a, f.message(0))
+	f.must(f.s.CreateBox(f.ctx, mail.Inbox, ""), "create INBOX")
+	for _, names := range [][2]mail.Box{{mail.Inbox, "Other"}, {a, mail.Inbox}, {a, "A/Sub"}} {
+		if err := f.s.RenameBox(f.ctx, names[0], names[1]); err == nil {
+			f.Errorf("rename %q to %q: no error", names[0], names[1])
+		}
+	}
+	f.holds(a, m...)
+	list := f.boxes()
+	for _, box := range []mail.Box{"Other", "A/Sub"} {
+		if _, there := list[box]; there {
+			f.Errorf("mailbox %q is listed", box)
+		}
+	}
+}
+
 // testRenameOnto: a mailbox that exists is not overwritten.
 func testRenameOnto(f *fixture) {
 	a, b := f.box("A"), f.box("B")

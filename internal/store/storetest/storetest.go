@@ -127,6 +127,8 @@ var tests = []struct {
 	{"Boxes/NotEmpty", testNotEmpty, false},
 	{"Boxes/Rename", testRename, false},
 	{"Boxes/RenameOnto", testRenameOnto, false},
+	{"Boxes/RenameKeeps", testRenameKeeps, false},
+	{"Boxes/RenameRefused", testRenameRefused, false},
 	{"Boxes/Names", testNames, false},
 	{"Settle/Put", testSettlePut, false},
 	{"Settle/Twins", testSettleTwins, false},
