@@ -107,17 +107,18 @@ func (tx *Tx) insertPairs(list []change) error {
 		args = append(args, r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
 		tx.sumsOf(box).add(p)
 	}
-	return tx.rows("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES ", 6, "", args)
+	return tx.insertRows(args)
 }
 
 // replacePairs writes of pairs whose place, keys and reason stay only the rest: naming columns of indexes would rewrite their entries.
+// The others are taken out, all of them, and put in again: one may take the key that another gives away.
 func (tx *Tx) replacePairs(list []change) error {
 	old, err := tx.stored(list)
 	if err != nil {
 		return err
 	}
 	tx.buf = tx.buf[:0]
-	var args []any
+	var stay, out, in []any
 	for i := range list {
 		p := &list[i].pair
 		was := old[p.ID]
@@ -133,15 +134,27 @@ func (tx *Tx) replacePairs(list []change) error {
 		var r pairRow
 		r, tx.buf = rowOf(p, box, tx.buf)
 		if was.mailbox == box && was.pair.Keys == p.Keys && was.pair.Left == p.Left {
-			args = append(args, r.id, r.data)
+			stay = append(stay, r.id, r.data)
 			continue
 		}
-		err = tx.exec("UPDATE pair SET mailbox = ?2, local = ?3, remote = ?4, remains = ?5, data = ?6 WHERE id = ?1", r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
-		if err != nil {
-			return err
-		}
+		out = append(out, r.id)
+		in = append(in, r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
 	}
-	return tx.replaceData(args)
+	if err := tx.replaceData(stay); err != nil {
+		return err
+	}
+	if err := tx.deleteRows(out); err != nil {
+		return err
+	}
+	return tx.insertRows(in)
+}
+
+func (tx *Tx) insertRows(args []any) error {
+	return tx.rows("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES ", 6, "", args)
+}
+
+func (tx *Tx) deleteRows(ids []any) error {
+	return tx.rows("DELETE FROM pair WHERE id IN (VALUES ", 1, ")", ids)
 }
 
 func (tx *Tx) replaceData(args []any) error {
@@ -158,7 +171,7 @@ func (tx *Tx) dropPairs(list []change) error {
 		tx.sumsOf(was.mailbox).remove(&was.pair)
 		args = append(args, id)
 	}
-	return tx.rows("DELETE FROM pair WHERE id IN (VALUES ", 1, ")", args)
+	return tx.deleteRows(args)
 }
 
 // storedPair is a pair as it is in the database.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"slices"
 
 	"mailtwin/internal/mail"
@@ -54,20 +53,20 @@ func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, word
 		want := lettersOf(flagsOf(letters, words).Union(add).Minus(del), words, letters)
 		if want == letters {
 			name = ""
-			changed.add(filepath.Dir(path)) // an earlier attempt may have ended before its sync
+			changed.add(finder.dir(at)) // an earlier attempt may have ended before its sync
 			return nil
 		}
 		if err := finder.single(path, at); err != nil {
 			return err
 		}
 		name = unique + string(s.c.InfoSep) + "2," + want
-		dir := filepath.Join(finder.b.dir, "cur")
+		dir := finder.b.dir + slash + "cur"
 		changed.add(dir)
-		changed.add(filepath.Dir(path))
-		err := s.fs.Rename(path, filepath.Join(dir, name))
+		changed.add(finder.dir(at))
+		err := s.fs.Rename(path, dir+slash+name)
 		if errors.Is(err, fs.ErrExist) || isTooLong(err) { // another file with the same unique name; this one gets a name of its own
 			name = s.token() + string(s.c.InfoSep) + "2," + want
-			err = s.fs.Rename(path, filepath.Join(dir, name))
+			err = s.fs.Rename(path, dir+slash+name)
 		}
 		return err
 	})
@@ -129,7 +128,7 @@ func (s *Store) Delete(ctx context.Context, name mail.Box, entries []mail.Entry)
 		}
 		var ok bool
 		ok, err = finder.with(ctx, e.Key, func(path string, at file) error {
-			changed.add(filepath.Dir(path))
+			changed.add(finder.dir(at))
 			if err := finder.single(path, at); err != nil {
 				return err
 			}

@@ -154,7 +154,12 @@ func (f *finder) single(path string, at file) error {
 	return nil
 }
 
-func (f *finder) path(at file) string { return filepath.Join(f.b.dir, at.sub(), at.name) }
+func (f *finder) path(at file) string { return f.b.dir + slash + at.sub() + slash + at.name }
+
+func (f *finder) dir(at file) string { return f.b.dir + slash + at.sub() }
+
+// slash joins paths that need no cleaning, of which there is one for each message.
+const slash = string(filepath.Separator)
 
 // note records in the index what an effect did: name is "" for a message that is gone.
 func (f *finder) note(key mail.Key, name string, cur bool) {

@@ -121,7 +121,7 @@ func (p *putter) begin() error {
 // stage writes one message to tmp. An error that concerns this message alone goes to its Done.
 func (p *putter) stage(ctx context.Context, i int, e mail.Entry, body mail.Body) error {
 	token := string(p.intents[i].Token)
-	temp := filepath.Join(p.b.dir, "tmp", token)
+	temp := p.b.dir + slash + "tmp" + slash + token
 	if filepath.Base(temp) != token {
 		return fmt.Errorf("stage message: %q is not a name", token)
 	}
@@ -194,7 +194,7 @@ func (p *putter) land() error {
 		if m.cur {
 			sub, name = "cur", m.key+string(p.s.c.InfoSep)+"2,"+m.letters
 		}
-		if err := p.s.fs.Rename(m.temp, filepath.Join(p.b.dir, sub, name)); err != nil {
+		if err := p.s.fs.Rename(m.temp, p.b.dir+slash+sub+slash+name); err != nil {
 			return err
 		}
 		used[sub] = true

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"time"
 
 	"mailtwin/internal/mail"
@@ -131,7 +130,7 @@ func (s *Store) Fetch(ctx context.Context, name mail.Box, keys []mail.Key, fn fu
 		}
 		_, letters := split(at.name, s.c.InfoSep)
 		e := mail.Entry{Key: key, Flags: flagsOf(letters, words), Ident: mail.Ident{Date: date.Unix()}}
-		st, err := s.fs.Stat(filepath.Join(b.dir, at.sub(), at.name), false)
+		st, err := s.fs.Stat(b.dir+slash+at.sub()+slash+at.name, false)
 		if err == nil && st.Size == length && st.Mtime == date.UnixNano() { // else it has another name or content by now: learned later
 			e.Stamp = stampOf(st)
 		}
