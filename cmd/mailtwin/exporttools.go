@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/migrate"
@@ -21,14 +22,21 @@ var (
 	}
 )
 
+// deflate is what compress = "off" leaves out.
+const deflate = "COMPRESS=DEFLATE"
+
 type mbsyncExport struct{ *mbsync.Export }
 
 func fillMbsync(j *exportJob) (exported, error) {
 	c := j.t.Stores[mail.Remote].IMAP
+	disable := slices.Clone(c.Disable)
+	if c.Compress == "off" && !slices.Contains(disable, deflate) {
+		disable = append(disable, deflate)
+	}
 	return mbsyncExport{&mbsync.Export{
 		Name: migrate.AccountName(j.t.Name),
 		Host: c.Host, Port: c.Port, TLS: c.TLS, CA: c.CA, User: c.User, Auth: c.Auth,
-		PasswordCommand: c.PasswordCommand, TokenCommand: c.TokenCommand, Cert: c.Cert, Key: c.Key,
+		PasswordCommand: c.PasswordCommand, TokenCommand: c.TokenCommand, Cert: c.Cert, Key: c.Key, Disable: disable,
 		Root: j.local.Path, Layout: j.local.Layout, Inbox: j.local.Inbox, InfoSep: j.local.InfoSep,
 		State: j.state, Before15: j.release.Before(1, 5), ExpungeLocal: j.t.ExpungeLocal, ExpungeRemote: j.t.ExpungeRemote,
 		RemoveMailboxes: j.t.DeleteMailboxes != "never",

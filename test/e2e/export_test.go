@@ -18,7 +18,7 @@ func TestExport(t *testing.T) {
 			t.Run(tool.name+", "+name, func(t *testing.T) {
 				t.Parallel()
 				m := &migrant{world: newWorld(t), relay: startRelay(t), tool: tool, n: migrantMessages()}
-				m.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\nlocal = \"maildir:%s\"\n", m.user, m.relay.port(), m.mail) + settings)
+				m.configure(fmt.Sprintf("[account.a]\nremote = \"imap://%s@127.0.0.1:%d\"\ntls = \"none\"\npassword_command = \"echo pass\"\ncompress = \"off\"\nlocal = \"maildir:%s\"\n", m.user, m.relay.port(), m.mail) + settings)
 				c := m.dial()
 				for i := range m.n {
 					upload(t, c, migrantBoxes[i%len(migrantBoxes)], text(i), day, mixedFlags(i/len(migrantBoxes), nil)...)

@@ -118,7 +118,7 @@ func TestResume(t *testing.T) {
 			if f.cuts < 3 {
 				t.Errorf("cut %d times only", f.cuts)
 			}
-			if f.passed[0]+f.passed[1] > 2*total {
+			if f.passed[0]+f.passed[1] > 3*total { // what the server had not read yet when the connection broke is sent again
 				t.Error("much was done twice")
 			}
 			f.mu.Unlock()

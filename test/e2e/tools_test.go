@@ -38,6 +38,7 @@ User %[2]s
 Pass pass
 SSLType None
 AuthMechs LOGIN
+DisableExtension COMPRESS=DEFLATE
 
 IMAPStore far
 Account far

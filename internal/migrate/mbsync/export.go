@@ -23,7 +23,8 @@ type Export struct {
 	TLS                           string // "tls", "starttls" or "none"
 	CA, User, Auth                string // "": none
 	PasswordCommand, TokenCommand string
-	Cert, Key                     string // of the client; "": none
+	Cert, Key                     string   // of the client; "": none
+	Disable                       []string // extensions of IMAP not to use
 
 	Root, Layout, Inbox string // of the Maildir, as in config.toml; Root is absolute
 	InfoSep             byte   // 0: ':'
@@ -227,6 +228,9 @@ func (x *Export) Isyncrc() string {
 	if x.Cert != "" {
 		line("ClientCertificate", word(x.Cert))
 		line("ClientKey", word(x.Key))
+	}
+	if len(x.Disable) > 0 {
+		line("DisableExtensions", x.Disable...)
 	}
 	line("\nIMAPStore", word(x.Name+"-remote"))
 	line("Account", word(x.Name))
