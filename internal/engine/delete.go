@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -12,23 +13,35 @@ import (
 
 // deleteAll removes messages, after everything else. A deletion needs no intent: stopped before its commit, the next run
 // sees that neither side has the message.
-func (r *run) deleteAll(ctx context.Context, b *boxRun) error {
+func (r *run) deleteAll(ctx context.Context, b *boxRun) (err error) {
 	done, total := 0, b.plan.Ops.Deletes()
+	wait := func() error { return nil }
+	defer func() { err = errors.Join(err, wait()) }()
 	batch := func(list []plan.Delete) error {
-		if err := r.deleteBatch(ctx, b, list); err != nil {
+		commit, err := r.deleteBatch(ctx, b, list)
+		werr := wait()
+		wait = func() error { return nil }
+		if err = errors.Join(werr, err); err != nil {
 			return err
+		}
+		if commit != nil { // while it is being remembered, the next batch goes
+			wait = r.later(ctx, commit)
 		}
 		done += len(list)
 		r.progress(b, PhaseDelete, mail.Remote, "delete", done, total, 0)
 		return nil
 	}
-	for _, list := range chunks(b.plan.Ops.Delete, 10*batchSize) {
+	size := r.deleteSize(mail.Remote)
+	if !slices.ContainsFunc(b.plan.Ops.Delete, func(op plan.Delete) bool { return op.On[mail.Remote] }) {
+		size = r.deleteSize(mail.Local)
+	}
+	for _, list := range chunks(b.plan.Ops.Delete, size) {
 		if err := batch(list); err != nil {
 			return err
 		}
 	}
 	for _, side := range mail.Sides {
-		for _, ids := range chunks(b.plan.Ops.DeleteIDs[side], 10*batchSize) {
+		for _, ids := range chunks(b.plan.Ops.DeleteIDs[side], r.deleteSize(side)) {
 			pairs, err := r.db.PairsByID(ctx, b.name, ids)
 			if err != nil {
 				return stateError(err)
@@ -41,32 +54,41 @@ func (r *run) deleteAll(ctx context.Context, b *boxRun) error {
 	return nil
 }
 
-func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) error {
-	ops, err := r.verifyBefore(ctx, b, stillWanted(b, ops))
+// deleteSize is how many messages are deleted at a time: of a server many, since each batch costs round trips.
+func (r *run) deleteSize(on mail.Side) int {
+	if r.greet[on].Caps.Named {
+		return 2 * batchSize
+	}
+	return 10 * batchSize
+}
+
+// deleteBatch deletes messages. It returns what is to be remembered; nil for nothing.
+func (r *run) deleteBatch(ctx context.Context, b *boxRun, ops []plan.Delete) (commit func(*state.Tx) error, err error) {
+	ops, err = r.verifyBefore(ctx, b, stillWanted(b, ops))
 	if err != nil || len(ops) == 0 {
-		return err
+		return nil, err
 	}
 	if err := r.secureGone(ctx, b); err != nil {
-		return err
+		return nil, err
 	}
 	marked := [2]map[mail.Key]bool{{}, {}} // left on a side, marked only
 	for _, side := range mail.Sides {
 		left, err := r.deleteOn(ctx, b, side, ops)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		for _, k := range left {
 			marked[side][k] = true
 		}
 	}
-	return r.update(ctx, true, func(tx *state.Tx) error {
+	return func(tx *state.Tx) error {
 		for _, op := range ops {
 			if err := commitDelete(tx, op, marked); err != nil {
 				return err
 			}
 		}
 		return nil
-	})
+	}, nil
 }
 
 // stillWanted leaves out old versions whose new ones were not copied.

@@ -3,8 +3,11 @@ package engine
 import (
 	"context"
 
+	"golang.org/x/sync/errgroup"
+
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
+	"mailtwin/internal/store"
 )
 
 // diffWhole adds the news of a whole view. A view that shows less than there is says nothing of what it leaves out (rule 10).
@@ -62,7 +65,7 @@ func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Who
 }
 
 // deltaChunk is how many changed messages are looked up in the base at a time.
-const deltaChunk = 500
+const deltaChunk = 1000
 
 // diffDelta adds the news of a delta; false if its arithmetic does not agree with the number of messages that the mailbox
 // has (rule 10).
@@ -77,6 +80,7 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 			return false, err
 		}
 		if chunk = append(chunk, e); len(chunk) == deltaChunk {
+			r.warm(ctx, b, side.Other())
 			n, err := r.diffChunk(ctx, b, side, chunk)
 			if err != nil {
 				return false, err
@@ -94,15 +98,46 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 	return v.Total < 0 || total == v.Total, err
 }
 
+// warm has a store get ready for a mailbox in which much is going to be done, while that is being found out.
+func (r *run) warm(ctx context.Context, b *boxRun, side mail.Side) {
+	s, ok := r.stores[side].(store.Warmer)
+	if !ok || r.o.crash != nil || r.o.DryRun || b.warmed || b.viewed[side] {
+		return
+	}
+	b.warmed = true
+	r.background.Go(func() { s.Warm(ctx, b.name) })
+}
+
+// pairsByKey looks up many pairs in two halves at the same time.
+func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
+	half := len(keys) / 2
+	if half < deltaChunk/4 {
+		half = 0
+	}
+	var first []mail.Pair
+	var g errgroup.Group
+	if half > 0 {
+		g.Go(func() (err error) {
+			first, err = r.db.PairsByKey(ctx, box, side, keys[:half])
+			return err
+		})
+	}
+	pairs, err := r.db.PairsByKey(ctx, box, side, keys[half:])
+	if gerr := g.Wait(); err == nil {
+		err = gerr
+	}
+	return append(first, pairs...), stateError(err)
+}
+
 // diffChunk adds changed messages in key order; it returns how many arrived.
 func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry) (arrived int, err error) {
 	keys := make([]mail.Key, len(chunk))
 	for i, e := range chunk {
 		keys[i] = e.Key
 	}
-	pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+	pairs, err := r.pairsByKey(ctx, b.name, side, keys)
 	if err != nil {
-		return 0, stateError(err)
+		return 0, err
 	}
 	byKey := make(map[mail.Key]*mail.Pair, len(pairs))
 	for i := range pairs {
@@ -125,9 +160,9 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 func (r *run) diffGone(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (gone int, err error) {
 	keys := make([]mail.Key, 0, deltaChunk)
 	flush := func() error {
-		pairs, err := r.db.PairsByKey(ctx, b.name, side, keys)
+		pairs, err := r.pairsByKey(ctx, b.name, side, keys)
 		if err != nil {
-			return stateError(err)
+			return err
 		}
 		for i := range pairs {
 			b.plan.Add(side, plan.Change{Pair: &pairs[i], Gone: true})

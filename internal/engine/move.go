@@ -2,31 +2,78 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
 	"mailtwin/internal/state"
 )
 
-// moveAll carries out the moves that start from a mailbox.
+// moveAll carries out the moves that start from a mailbox. While one batch is being remembered, the next is already moved. A server
+// gets larger batches, since each costs a round trip.
 func (r *run) moveAll(ctx context.Context, b *boxRun) error {
 	for _, side := range mail.Sides {
-		for _, list := range chunks(b.plan.Ops.Move[side], 4*batchSize) {
-			if err := r.moveBatch(ctx, b, side, list); err != nil {
-				return err
+		m := &movers{run: r, box: b, side: side, wait: func() error { return nil }}
+		size := 4 * batchSize
+		if r.greet[side].Caps.Named {
+			size = 2 * batchSize
+		}
+		var err error
+		for _, list := range chunks(b.plan.Ops.Move[side], size) {
+			if err = m.batch(ctx, list); err != nil {
+				break
 			}
+		}
+		if err = errors.Join(err, m.flush(ctx)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []plan.Move) error {
+// movers moves the messages of one mailbox on one side.
+type movers struct {
+	run    *run
+	box    *boxRun
+	side   mail.Side
+	commit func(*state.Tx) error // of the last batch; nil: there is none, or it is under way
+	wait   func() error          // for the commit that is under way
+}
+
+// start begins to remember the last batch.
+func (m *movers) start(ctx context.Context) error {
+	if m.commit == nil {
+		return nil
+	}
+	err := m.wait()
+	m.wait = func() error { return nil }
+	if err == nil {
+		m.wait = m.run.later(ctx, m.commit)
+		m.commit = nil
+	}
+	return err
+}
+
+// flush remembers all that was done.
+func (m *movers) flush(ctx context.Context) error {
+	err := m.start(ctx)
+	err = errors.Join(err, m.wait())
+	m.wait = func() error { return nil }
+	return err
+}
+
+func (m *movers) batch(ctx context.Context, moves []plan.Move) error {
+	r, b, side := m.run, m.box, m.side
 	moves, err := r.rekey(ctx, b, side, moves)
 	if err != nil || len(moves) == 0 {
 		return err
 	}
 	intents, err := r.moveIntents(ctx, b, side, moves)
+	if err == nil {
+		err = m.start(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -39,31 +86,48 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 	if err != nil {
 		return fmt.Errorf("move messages on the %s side: %w", side, err)
 	}
-	if err := r.settleMoves(ctx, side, intents, done); err != nil {
-		return err
+	if slices.ContainsFunc(done, func(d mail.Done) bool { return d.Key == "" && d.Err == nil }) {
+		if err := m.flush(ctx); err != nil { // so that it is known whose the messages are that will be found
+			return err
+		}
+		if err := r.settleMoves(ctx, side, intents, done); err != nil {
+			return err
+		}
 	}
 	if err := r.secureMoves(ctx, b, side, moves); err != nil {
 		return err
 	}
-	moved := 0
-	err = r.update(ctx, true, func(tx *state.Tx) error {
-		for i, d := range done {
-			if d.Key != "" {
-				p := moves[i].Pair
-				p.Box, p.Keys[side], p.Keys[side.Other()] = moves[i].To.Box, d.Key, moves[i].To.Entry.Key
-				p.Left = mail.LeftNone // it may have vanished before an import
-				p.Lacks[side] = p.Lacks[side].Union(d.Lacks)
-				if err := tx.PutPair(p); err != nil {
-					return err
-				}
-				moved++
-			}
-			if err := tx.DropIntent(intents[i].ID); err != nil {
+	m.commit = func(tx *state.Tx) error { return commitMoves(tx, side, moves, intents, done) }
+	r.tellMoves(b, side, moves, done)
+	return nil
+}
+
+func commitMoves(tx *state.Tx, side mail.Side, moves []plan.Move, intents []mail.Intent, done []mail.Done) error {
+	for i, d := range done {
+		if d.Key != "" {
+			p := moves[i].Pair
+			p.Box, p.Keys[side], p.Keys[side.Other()] = moves[i].To.Box, d.Key, moves[i].To.Entry.Key
+			p.Left = mail.LeftNone // it may have vanished before an import
+			p.Lacks[side] = p.Lacks[side].Union(d.Lacks)
+			if err := tx.PutPair(p); err != nil {
 				return err
 			}
 		}
-		return nil
-	})
+		if err := tx.DropIntent(intents[i].ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tellMoves counts and reports the outcome of a batch.
+func (r *run) tellMoves(b *boxRun, side mail.Side, moves []plan.Move, done []mail.Done) {
+	moved := 0
+	for _, d := range done {
+		if d.Key != "" {
+			moved++
+		}
+	}
 	r.dropFlagsOfUnmoved(b, moves, done)
 	r.reportUnmoved(b, side, done)
 	r.count(func(s *Summary) {
@@ -74,7 +138,6 @@ func (r *run) moveBatch(ctx context.Context, b *boxRun, side mail.Side, moves []
 		}
 	})
 	r.progress(b, PhaseMove, side, "move", moved, len(moves), 0)
-	return err
 }
 
 // rekey takes note of messages that have another key in the same mailbox now: another tool renamed their files, or a user took

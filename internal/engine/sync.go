@@ -48,6 +48,8 @@ type run struct {
 	renaming []mail.Intent // renames that an interrupted run was about to do
 	late     []mail.Intent // effects that were repeated: a twin may turn up
 
+	background sync.WaitGroup // of what nobody waits for before the end
+
 	mu      sync.Mutex // guards what follows
 	res     Result
 	changed bool // the account has been marked as under change
@@ -63,6 +65,7 @@ type boxRun struct {
 	missing  [2]bool // both had it, this side has it no more
 	revived  [2]bool // it was missing and is to be created again
 	viewed   [2]bool
+	warmed   bool
 	ahead    [2]func() (mail.View, error) // a view that was asked for already
 	proven   [2]mail.Mark                 // by the views of this run
 	left     map[mail.Left]int
@@ -98,6 +101,7 @@ func newRun(o Options) *run {
 
 // sync is View, Plan, Guard, Apply, Commit.
 func (r *run) sync(ctx context.Context) error {
+	defer r.background.Wait()
 	r.phase(PhaseConnect)
 	if err := r.connect(ctx); err != nil {
 		return err

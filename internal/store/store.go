@@ -103,6 +103,12 @@ type Store interface {
 	Close() error
 }
 
+// Warmer is a store that finds the messages of a mailbox faster once it was told that many will be asked for. It changes nothing, and
+// whatever goes wrong shows when they are.
+type Warmer interface {
+	Warm(ctx context.Context, box mail.Box)
+}
+
 // Creator is implemented by stores that make several mailboxes in less time than one after the other.
 type Creator interface {
 	// CreateBoxes does for each what CreateBox does, and tells what a view of it shows then. There is one answer for each.

@@ -77,9 +77,39 @@ func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 		if f.fresh {
 			return file{}, false, nil
 		}
-		if err := f.reload(ctx); err != nil {
+		if err := f.load(ctx); err != nil {
 			return file{}, false, err
 		}
+	}
+}
+
+// load reads the folder, unless somebody else did so while this one waited for it.
+func (f *finder) load(ctx context.Context) error {
+	f.b.mu.Lock()
+	had := f.b.index
+	f.b.mu.Unlock()
+	f.b.reading.Lock()
+	defer f.b.reading.Unlock()
+	f.b.mu.Lock()
+	now := f.b.index
+	f.b.mu.Unlock()
+	if now != nil && had == nil {
+		return nil
+	}
+	return f.reload(ctx)
+}
+
+// Warm implements store.Warmer: the names of the files are read.
+func (s *Store) Warm(ctx context.Context, name mail.Box) {
+	b, err := s.box(ctx, name)
+	if err != nil {
+		return
+	}
+	b.mu.Lock()
+	known := b.index != nil
+	b.mu.Unlock()
+	if !known {
+		_ = s.finder(b).load(ctx) // who needs them reads them again
 	}
 }
 

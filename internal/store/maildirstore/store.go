@@ -43,6 +43,8 @@ type box struct {
 	name mail.Box
 	dir  string // path
 	mu   sync.Mutex
+	// reading is held by who fills the index for all.
+	reading sync.Mutex
 	// index has the files as last seen, sorted by key; nil: not read. It may be out of date: whoever does not find a file where
 	// it says reads it again.
 	index *listing
