@@ -65,7 +65,8 @@ func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 	for {
 		f.b.mu.Lock()
 		var found file
-		if f.b.index != nil {
+		known := f.b.index != nil
+		if known {
 			if i, ok := f.b.index.find(key); ok {
 				found = f.b.index.file(i)
 			}
@@ -74,7 +75,7 @@ func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 		if found.name != "" {
 			return found, true, nil
 		}
-		if f.fresh {
+		if f.fresh && known { // where the names were dropped meanwhile, to save memory, nothing is known
 			return file{}, false, nil
 		}
 		if err := f.load(ctx); err != nil {
@@ -115,6 +116,9 @@ func (s *Store) Warm(ctx context.Context, name mail.Box) {
 
 func (f *finder) reload(ctx context.Context) error {
 	got, err := f.s.scan(ctx, f.b)
+	if err == nil {
+		err = ctx.Err() // names that were read for nobody are not for those who change them by now
+	}
 	if err != nil {
 		return err
 	}
