@@ -6,6 +6,7 @@ import (
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
 	"mailtwin/internal/store"
 )
 
@@ -78,4 +79,33 @@ func TestMovesUntold(t *testing.T) {
 	w.sync()
 	w.equal(11)
 	w.still()
+}
+
+// TestExpiredIntent: an intent that is forgotten because it is old still explains a twin in that run, but by then its number may be that
+// of another intent, which stays.
+func TestExpiredIntent(t *testing.T) {
+	ctx := context.Background()
+	w := newWorld(t, mi[0], mi[1])
+	old := mail.Intent{Side: mail.Remote, Kind: mail.IntentPut, Box: "INBOX", Late: w.now.Unix() - 2*lateFor}
+	fresh := mail.Intent{Side: mail.Remote, Kind: mail.IntentPut, Box: "Archive"}
+	add := func(in *mail.Intent) {
+		if err := w.db.Update(ctx, true, func(tx *state.Tx) error { return tx.AddIntent(in) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(&old)
+	r := newRun(w.options())
+	if err := r.connect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.recover(ctx); err != nil || len(r.late) != 1 {
+		t.Fatal(r.late, err)
+	}
+	add(&fresh)
+	if err := w.db.Update(ctx, true, func(tx *state.Tx) error { return tx.DropIntent(r.late[0].ID) }); err != nil {
+		t.Fatal(err)
+	}
+	if left, err := w.db.Intents(ctx); err != nil || len(left) != 1 || left[0].Box != "Archive" {
+		t.Errorf("%+v, %v", left, err)
+	}
 }
