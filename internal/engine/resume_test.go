@@ -209,3 +209,29 @@ func TestOtherBatchStays(t *testing.T) {
 	w.sync()
 	w.equal(3 * batchSize)
 }
+
+// TestResumedRename: a mailbox that was renamed before the server was lost is in the summary of the whole.
+func TestResumedRename(t *testing.T) {
+	w := newWorld(t, mi[0], mi[1])
+	w.fill(mail.Remote, "Work", 0, 20)
+	w.sync()
+	w.sync()
+	if err := w.stores[0].RenameBox(context.Background(), "Work", "Job"); err != nil {
+		t.Fatal(err)
+	}
+	w.fill(mail.Remote, "INBOX", 20, 23)
+	o := w.options()
+	o.Retries, o.RetryPause = 3, time.Nanosecond
+	lost := false
+	w.stores[0].Effects = func(e memstore.Effect) error {
+		if e.Method == memstore.Put && !lost {
+			lost = true
+			return fmt.Errorf("%w: connection reset", store.ErrUnreachable)
+		}
+		return nil
+	}
+	res, err := Sync(context.Background(), o)
+	if s := res.Summary; err != nil || !lost || s.RenamedRemote != 1 || s.CopiedToLocal != 3 {
+		t.Errorf("lost %v: %+v, %v", lost, s, err)
+	}
+}
