@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -61,19 +62,28 @@ func (c *copier) batches(yield func([]plan.Copy) bool) {
 // atOnce is how many batches of one mailbox are under way together: while one is made durable and remembered, the other is sent.
 const atOnce = 2
 
-// together copies several batches at a time.
+// together copies several batches at a time. Where one fails, no other begins, but one that is under way goes on: what it got is worth
+// having, and if the server is lost, it fails by itself and keeps what came whole.
 func (c *copier) together(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
+	var g errgroup.Group
 	g.SetLimit(atOnce)
+	var failed atomic.Bool
 	for list := range c.batches {
-		if ctx.Err() != nil {
+		if failed.Load() {
 			break
 		}
 		g.Go(func() error {
-			if err := c.identify(ctx, list); err != nil {
-				return err
+			if failed.Load() || ctx.Err() != nil { // it had to wait for one that failed
+				return ctx.Err()
 			}
-			return c.batch(ctx, list)
+			err := c.identify(ctx, list)
+			if err == nil {
+				err = c.batch(ctx, list)
+			}
+			if err != nil {
+				failed.Store(true)
+			}
+			return err
 		})
 	}
 	return g.Wait()

@@ -47,4 +47,46 @@ func TestBogusVanished(t *testing.T) {
 	w.equal(31)
 }
 
+// partial is a store that shows only the first messages of its mailboxes, and says how many there are.
+type partial struct {
+	store.Store
+	shows int
+}
+
+func (p partial) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.View, error) {
+	v, err := p.Store.View(ctx, box, since)
+	if whole, ok := v.(mail.Whole); ok && err == nil {
+		all, n := whole.All, 0
+		whole.All = func(yield func(mail.Entry, error) bool) {
+			n = 0
+			for e, err := range all {
+				if n++; n > p.shows || !yield(e, err) {
+					return
+				}
+			}
+		}
+		v = whole
+	}
+	return v, err
+}
+
+// TestPartialEcho: a view that shows just what is known already, but less than there is, does not count as all that was to be seen.
+func TestPartialEcho(t *testing.T) {
+	w := newWorld(t, mi[0], mi[1])
+	w.fill(mail.Remote, "INBOX", 0, 5)
+	w.sync()
+	w.sync()
+	w.fill(mail.Remote, "INBOX", 5, 8)
+	w.wrap = func(side mail.Side, s store.Store) store.Store {
+		if side == mail.Remote {
+			return partial{s, 5}
+		}
+		return s
+	}
+	w.sync()
+	w.wrap = nil
+	w.sync()
+	w.equal(8)
+}
+
 var _ store.Store = liar{}

@@ -86,7 +86,8 @@ func (m *movers) batch(ctx context.Context, moves []plan.Move) error {
 	if err != nil {
 		return fmt.Errorf("move messages on the %s side: %w", side, err)
 	}
-	if slices.ContainsFunc(done, func(d mail.Done) bool { return d.Key == "" && d.Err == nil }) {
+	untold := slices.ContainsFunc(done, func(d mail.Done) bool { return d.Key == "" && d.Err == nil })
+	if untold {
 		if err := m.flush(ctx); err != nil { // so that it is known whose the messages are that will be found
 			return err
 		}
@@ -99,6 +100,9 @@ func (m *movers) batch(ctx context.Context, moves []plan.Move) error {
 	}
 	m.commit = func(tx *state.Tx) error { return commitMoves(tx, side, moves, intents, done) }
 	r.tellMoves(b, side, moves, done)
+	if untold { // who looks for messages in the same mailbox next must not take these for theirs
+		return m.flush(ctx)
+	}
 	return nil
 }
 

@@ -66,6 +66,11 @@ func (r *run) dropExpired(ctx context.Context, intents []mail.Intent) error {
 	if len(old) == 0 {
 		return nil
 	}
+	for i := range r.late { // they are still of use in this run, but their numbers may be others' soon
+		if slices.Contains(old, r.late[i].ID) {
+			r.late[i].ID = 0
+		}
+	}
 	return r.update(ctx, false, func(tx *state.Tx) error {
 		for _, id := range old {
 			if err := tx.DropIntent(id); err != nil {

@@ -67,7 +67,7 @@ func (p *patience) again(ctx context.Context, r *run, err error) bool {
 
 // effects is how much was done.
 func (s Summary) effects() int {
-	return s.CopiedToLocal + s.CopiedToRemote + s.MovedLocal + s.MovedRemote + s.FlaggedLocal + s.FlaggedRemote +
+	return s.CopiedToLocal + s.CopiedToRemote + s.MovedLocal + s.MovedRemote + s.RenamedLocal + s.RenamedRemote + s.FlaggedLocal + s.FlaggedRemote +
 		s.DeletedLocal + s.DeletedRemote + s.Adopted
 }
 
@@ -77,6 +77,7 @@ func (r *run) next() *run {
 	was, now := &r.res.Summary, &n.res.Summary
 	now.CopiedToLocal, now.CopiedToRemote, now.Adopted = was.CopiedToLocal, was.CopiedToRemote, was.Adopted
 	now.MovedLocal, now.MovedRemote = was.MovedLocal, was.MovedRemote
+	now.RenamedLocal, now.RenamedRemote = was.RenamedLocal, was.RenamedRemote
 	now.FlaggedLocal, now.FlaggedRemote = was.FlaggedLocal, was.FlaggedRemote
 	now.DeletedLocal, now.DeletedRemote = was.DeletedLocal, was.DeletedRemote
 	return n

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -167,4 +168,70 @@ func TestUnreadableIsSetAside(t *testing.T) {
 		t.Errorf("%+v", res.Summary)
 	}
 	w.equal(5)
+}
+
+// halved is a server that loses the connection over which the first of two batches comes, while the other is under way.
+type halved struct {
+	store.Store
+	calls atomic.Int32
+	under chan struct{}
+}
+
+func (h *halved) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
+	if h.calls.Add(1) == 1 {
+		<-h.under
+		return fmt.Errorf("%w: connection reset", store.ErrUnreachable)
+	}
+	close(h.under)
+	select {
+	case <-ctx.Done():
+	case <-time.After(200 * time.Millisecond): // long enough for the other to have failed
+	}
+	return h.Store.Fetch(ctx, box, keys, fn)
+}
+
+// TestOtherBatchStays: what one connection was about to bring is not thrown away because another one is lost.
+func TestOtherBatchStays(t *testing.T) {
+	w := newWorld(t, mi[0], mi[1])
+	w.fill(mail.Remote, "INBOX", 0, 3*batchSize)
+	w.wrap = func(side mail.Side, s store.Store) store.Store {
+		if side == mail.Local {
+			return s
+		}
+		return &halved{Store: s, under: make(chan struct{})}
+	}
+	res, err := w.try(nil)
+	n, cerr := w.db.Count(context.Background(), "INBOX", mail.Local)
+	if !errors.Is(err, store.ErrUnreachable) || w.n(mail.Local) != batchSize || n != batchSize || cerr != nil || res.Summary.CopiedToLocal != batchSize {
+		t.Errorf("%d messages, %d pairs, %+v, %v, %v", w.n(mail.Local), n, res.Summary, err, cerr)
+	}
+	w.wrap = nil
+	w.sync()
+	w.equal(3 * batchSize)
+}
+
+// TestResumedRename: a mailbox that was renamed before the server was lost is in the summary of the whole.
+func TestResumedRename(t *testing.T) {
+	w := newWorld(t, mi[0], mi[1])
+	w.fill(mail.Remote, "Work", 0, 20)
+	w.sync()
+	w.sync()
+	if err := w.stores[0].RenameBox(context.Background(), "Work", "Job"); err != nil {
+		t.Fatal(err)
+	}
+	w.fill(mail.Remote, "INBOX", 20, 23)
+	o := w.options()
+	o.Retries, o.RetryPause = 3, time.Nanosecond
+	lost := false
+	w.stores[0].Effects = func(e memstore.Effect) error {
+		if e.Method == memstore.Put && !lost {
+			lost = true
+			return fmt.Errorf("%w: connection reset", store.ErrUnreachable)
+		}
+		return nil
+	}
+	res, err := Sync(context.Background(), o)
+	if s := res.Summary; err != nil || !lost || s.RenamedRemote != 1 || s.CopiedToLocal != 3 {
+		t.Errorf("lost %v: %+v, %v", lost, s, err)
+	}
 }

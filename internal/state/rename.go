@@ -71,18 +71,19 @@ func (tx *Tx) RenameBox(from, to mail.Box) error {
 
 // makeRoom forgets an empty mailbox.
 func (tx *Tx) makeRoom(name mail.Box) error {
-	s, err := tx.w.stmt("SELECT count(*) FROM pair WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)") // not from sums, of which some may wait
+	s, err := tx.w.stmt("SELECT coalesce(max(mailbox.id), 0), count(pair.id) FROM mailbox LEFT JOIN pair ON pair.mailbox = mailbox.id WHERE name = ?") // not from sums, of which some may wait
 	if err != nil {
 		return err
 	}
-	var n int
-	if err := s.QueryRowContext(context.Background(), string(name)).Scan(&n); err != nil {
+	var id, n int64
+	if err := s.QueryRowContext(context.Background(), string(name)).Scan(&id, &n); err != nil {
 		return err
 	}
 	if n > 0 {
 		return fmt.Errorf("%q has %d pairs", name, n)
 	}
 	delete(tx.boxes, name)
+	delete(tx.sums, id) // what waits would count for the next mailbox that gets the number
 	err = tx.exec("DELETE FROM sums WHERE mailbox = (SELECT id FROM mailbox WHERE name = ?)", string(name))
 	if err == nil {
 		err = tx.exec("DELETE FROM mailbox WHERE name = ?", string(name))

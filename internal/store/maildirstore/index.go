@@ -51,11 +51,13 @@ func (b *box) forget() {
 // maxRenames is how many times a message is looked for that somebody renames whenever it was found.
 const maxRenames = 5
 
-// finder finds files by key for one call. For keys that are not there it reads the folder again at most once.
+// finder finds files by key for one call. For keys that are not there it reads the folder again at most once. It is used by one
+// goroutine.
 type finder struct {
 	s     *Store
 	b     *box
-	fresh bool
+	own   *listing // the index as it was last, guarded by b.mu: others may drop that, to save memory
+	fresh bool     // own was read for this call
 }
 
 func (s *Store) finder(b *box) *finder { return &finder{s: s, b: b} }
@@ -66,8 +68,11 @@ func (f *finder) find(ctx context.Context, key mail.Key) (file, bool, error) {
 		f.b.mu.Lock()
 		var found file
 		if f.b.index != nil {
-			if i, ok := f.b.index.find(key); ok {
-				found = f.b.index.file(i)
+			f.own = f.b.index
+		}
+		if f.own != nil {
+			if i, ok := f.own.find(key); ok {
+				found = f.own.file(i)
 			}
 		}
 		f.b.mu.Unlock()
@@ -115,11 +120,14 @@ func (s *Store) Warm(ctx context.Context, name mail.Box) {
 
 func (f *finder) reload(ctx context.Context) error {
 	got, err := f.s.scan(ctx, f.b)
+	if err == nil {
+		err = ctx.Err() // names that were read for nobody are not for those who change them by now
+	}
 	if err != nil {
 		return err
 	}
 	f.s.keep(f.b, got.files)
-	f.fresh = true
+	f.own, f.fresh = got.files, true
 	return nil
 }
 
@@ -195,11 +203,19 @@ const slash = string(filepath.Separator)
 func (f *finder) note(key mail.Key, name string, cur bool) {
 	f.b.mu.Lock()
 	defer f.b.mu.Unlock()
-	if f.b.index == nil {
+	l := f.b.index
+	if l == nil {
+		l = f.own
+	}
+	if l == nil {
 		return
 	}
-	if i, ok := f.b.index.find(key); ok {
-		f.b.index = f.b.index.writable()
-		f.b.index.rename(i, name, cur)
+	if i, ok := l.find(key); ok {
+		l = l.writable()
+		l.rename(i, name, cur)
+	}
+	f.own = l
+	if f.b.index != nil {
+		f.b.index = l
 	}
 }
