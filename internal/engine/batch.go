@@ -42,7 +42,7 @@ func (c *copier) batch(ctx context.Context, ops []plan.Copy) error {
 		return err
 	}
 	c.add(func(tx *state.Tx) error { return c.commit(tx, ops, intents, done, passed) })
-	c.tell(ops, done, passed, unreadable)
+	c.tell(done, passed, unreadable)
 	return nil
 }
 
@@ -280,7 +280,7 @@ var lostText = [2]string{
 }
 
 // tell counts and reports the outcome of a batch.
-func (c *copier) tell(ops []plan.Copy, done []mail.Done, passed []handed, unreadable map[int]error) {
+func (c *copier) tell(done []mail.Done, passed []handed, unreadable map[int]error) {
 	copied, lost := 0, 0
 	for i, d := range done {
 		switch {

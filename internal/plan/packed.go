@@ -171,12 +171,8 @@ func (b *Box) IsGone(id int64, side mail.Side) bool {
 	return slices.Contains(b.packed, packedNews{id, showsGone, side})
 }
 
-// dropPacked forgets packed news; it returns how much there was.
-func (b *Box) dropPacked(which func(packedNews) bool) int {
-	before := len(b.packed)
-	b.packed = slices.DeleteFunc(b.packed, which)
-	return before - len(b.packed)
-}
+// dropPacked forgets packed news.
+func (b *Box) dropPacked(which func(packedNews) bool) { b.packed = slices.DeleteFunc(b.packed, which) }
 
 // mergePacked is mergePair for what stayed packed: P2 to P6, without \Deleted (see Box.Packs).
 func (b *Box) mergePacked() {

@@ -64,9 +64,17 @@ func appendContent(b []byte, p *mail.Pair) []byte {
 		bit uint64
 		set bool
 	}{
-		{verifiedBit, p.Verified}, {digestBit, !id.Digest.IsZero()}, {messageBit, short && !id.MessageID.IsZero()}, {stableBit, id.Stable != ""},
-		{keywordsBit, words != ""}, {lacksBit, p.Lacks[0].System|p.Lacks[1].System != 0}, {oddDateBit, id.Date < 0 || id.Date > math.MaxUint32},
-		{oddStampBit, p.Stamp > math.MaxUint32}, {oddIDBit, !short}, {allowedBit, p.Allowed}, {leftBit, p.Left != mail.LeftNone},
+		{verifiedBit, p.Verified},
+		{digestBit, !id.Digest.IsZero()},
+		{messageBit, short && !id.MessageID.IsZero()},
+		{stableBit, id.Stable != ""},
+		{keywordsBit, words != ""},
+		{lacksBit, p.Lacks[0].System|p.Lacks[1].System != 0},
+		{oddDateBit, id.Date < 0 || id.Date > math.MaxUint32},
+		{oddStampBit, p.Stamp > math.MaxUint32},
+		{oddIDBit, !short},
+		{allowedBit, p.Allowed},
+		{leftBit, p.Left != mail.LeftNone},
 	} {
 		if b.set {
 			bits |= b.bit

@@ -52,7 +52,7 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 	counts := map[mail.Box]int{}
 	err := each(ctx, db.readers, "SELECT sums.mailbox, sums.pairs, sums.local, sums.remote, sums.crc, mailbox.name FROM sums JOIN mailbox ON mailbox.id = sums.mailbox", nil, func(rows *sql.Rows) error {
 		var name string
-		_, sums, err := scanSums(rows, &name)
+		sums, err := scanSums(rows, &name)
 		if err == nil && sums.pairs != 0 {
 			counts[db.shown(mail.Box(name))] = int(sums.pairs)
 		}
@@ -68,7 +68,7 @@ func readSums(ctx context.Context, q querier, box mail.Box) (id int64, sums boxS
 		return id, sums, err
 	}
 	err = each(ctx, q, sumColumns, []any{id}, func(rows *sql.Rows) (err error) {
-		_, sums, err = scanSums(rows)
+		sums, err = scanSums(rows)
 		return err
 	})
 	return id, sums, err
@@ -76,24 +76,24 @@ func readSums(ctx context.Context, q querier, box mail.Box) (id int64, sums boxS
 
 const sumColumns = "SELECT mailbox, pairs, local, remote, crc FROM sums WHERE mailbox = ?"
 
-func scanSums(row interface{ Scan(...any) error }, more ...any) (mailbox int64, sums boxSums, err error) {
+func scanSums(row interface{ Scan(...any) error }, more ...any) (sums boxSums, err error) {
 	var raw [2][]byte
-	var crc int64
+	var mailbox, crc int64
 	if err := scan(row, append([]any{&mailbox, &sums.pairs, &raw[0], &raw[1], &crc}, more...)...); err != nil {
-		return 0, sums, err
+		return sums, err
 	}
 	for side, b := range raw {
 		if len(b) != 8*len(sums.sides[side]) {
-			return 0, sums, damaged("a sum of %d bytes", len(b))
+			return sums, damaged("a sum of %d bytes", len(b))
 		}
 		for i := range sums.sides[side] {
 			sums.sides[side][i] = binary.LittleEndian.Uint64(b[8*i:])
 		}
 	}
 	if crc != sums.crc(mailbox) {
-		return 0, sums, damaged("sums of mailbox %d", mailbox)
+		return sums, damaged("sums of mailbox %d", mailbox)
 	}
-	return mailbox, sums, nil
+	return sums, nil
 }
 
 func (s *boxSums) crc(mailbox int64) int64 {
@@ -128,7 +128,7 @@ func (tx *Tx) flushSums() error {
 		if err != nil {
 			return err
 		}
-		_, sums, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
+		sums, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return err
 		}

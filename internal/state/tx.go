@@ -127,7 +127,6 @@ func (tx *Tx) DropBox(name mail.Box) error {
 // VoidKeys takes the keys of one side of a mailbox away, because its epoch changed: pairs become half pairs that are
 // searched for by content; those that had no other key are forgotten.
 func (tx *Tx) VoidKeys(box mail.Box, side mail.Side) error {
-
 	last := int64(0)
 	for {
 		if err := tx.flushPairs(); err != nil {

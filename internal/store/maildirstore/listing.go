@@ -275,10 +275,10 @@ func (l *listing) tellApart(to, i, j int, inode func(*file) (uint64, bool)) int 
 	unique := string(l.key(i))
 	kept, inodes := oneName(twins, inode)
 	for k, f := range kept {
-		s, suffix := l.at[i], ""
+		s := l.at[i]
 		s.cut, s.bits = 0, 0
 		if len(kept) > 1 {
-			suffix = "/" + strconv.FormatUint(inodes[k], 36)
+			suffix := "/" + strconv.FormatUint(inodes[k], 36)
 			long, ok := l.keep(unique + suffix)
 			if !ok {
 				continue
