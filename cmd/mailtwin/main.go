@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -17,13 +16,8 @@ import (
 
 func main() { os.Exit(start()) }
 
-// gcPercent keeps the heap near what is in use: a sync works on small portions, and who runs it beside a mail reader wants it small.
-const gcPercent = 50
-
 func start() int {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-	}
+	keepSmall()
 	ctx, stop := interruptible(context.Background())
 	defer stop()
 	dir, err := os.Getwd()

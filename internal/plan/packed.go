@@ -181,23 +181,25 @@ func (b *Box) mergePacked() {
 		edited[a.Old.ID] = true
 	}
 	slices.SortFunc(b.packed, func(x, y packedNews) int { return cmp.Or(cmp.Compare(x.id, y.id), cmp.Compare(x.side, y.side)) })
+	flags := b.packed[:0] // what is left takes the place of what it was
 	for i := 0; i < len(b.packed); {
 		j := i + 1
 		for j < len(b.packed) && b.packed[j].id == b.packed[i].id {
 			j++
 		}
-		if !edited[b.packed[i].id] { // of a later view
-			b.mergePackedPair(b.packed[i:j])
+		if !edited[b.packed[i].id] && !b.mergePackedPair(b.packed[i:j]) { // edited: of a later view
+			flags = append(flags, b.packed[i:j]...)
 		}
 		i = j
 	}
-	b.packed = nil
+	b.packed, b.Ops.flagNews = nil, flags
 	for _, side := range mail.Sides {
 		b.Ops.Arrivals[side.Other()], b.packedArrivals[side] = b.packedArrivals[side], Arrivals{}
 	}
 }
 
-func (b *Box) mergePackedPair(news []packedNews) {
+// mergePackedPair takes a pair that is gone; false for one whose flags changed.
+func (b *Box) mergePackedPair(news []packedNews) bool {
 	var gone [2]bool
 	for _, n := range news {
 		gone[n.side] = gone[n.side] || n.show == showsGone
@@ -211,8 +213,9 @@ func (b *Box) mergePackedPair(news []packedNews) {
 	case gone[mail.Remote]:
 		ops.DeleteIDs[mail.Local] = append(ops.DeleteIDs[mail.Local], id)
 	default:
-		ops.flagNews = append(ops.flagNews, news...)
+		return false
 	}
+	return true
 }
 
 // FlagIDs returns up to n ids of pairs whose flags are to be merged, and takes them out; none: there are no more.
