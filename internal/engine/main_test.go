@@ -17,6 +17,9 @@ func TestMain(m *testing.M) {
 	case seed == nil || seed.Value.String() != "0":
 	case os.Getenv("MAILTWIN_CRASH") == "":
 		_ = flag.Set("rapid.seed", "20240301")
+		if testing.Short() { // the race detector is after other things, and ten times as slow
+			_ = flag.Set("rapid.checks", "20")
+		}
 	default:
 		_ = flag.Set("rapid.seed", fmt.Sprint(time.Now().UnixNano()))
 		if n := os.Getenv("MAILTWIN_HISTORIES"); n != "" {
