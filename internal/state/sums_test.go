@@ -1,0 +1,77 @@
+package state
+
+import (
+	"context"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mailtwin/internal/mail"
+)
+
+// TestSums: however pairs come and go, the sums are those of the pairs that are there.
+func TestSums(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	rapid.Check(t, func(rt *rapid.T) {
+		db, err := Memory(ctx)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		boxes := []mail.Box{"A", "B"}
+		var ids []int64
+		for range rapid.IntRange(1, 6).Draw(rt, "commits") {
+			err := db.Update(ctx, false, func(tx *Tx) error {
+				for range rapid.IntRange(1, 6).Draw(rt, "changes") {
+					p := pairOf(rapid.IntRange(1, 1e6).Draw(rt, "n"))
+					p.Box = rapid.SampledFrom(boxes).Draw(rt, "box")
+					p.Flags = mail.Flags{System: mail.System(rapid.IntRange(0, 31).Draw(rt, "flags")), Keywords: "Work"}
+					p.Lacks[1] = mail.Flags{Keywords: rapid.SampledFrom([]string{"", "Work"}).Draw(rt, "lacks")}
+					switch what := rapid.IntRange(0, 9).Draw(rt, "what"); {
+					case what < 5 || len(ids) == 0:
+						if err := tx.PutPair(&p); err != nil {
+							return err
+						}
+						ids = append(ids, p.ID)
+					case what < 7:
+						p.ID = rapid.SampledFrom(ids).Draw(rt, "id")
+						if err := tx.PutPair(&p); err != nil {
+							return err
+						}
+					case what < 8:
+						if err := tx.DropPair(rapid.SampledFrom(ids).Draw(rt, "id")); err != nil {
+							return err
+						}
+					case what < 9:
+						if err := tx.VoidKeys(p.Box, mail.Remote); err != nil {
+							return err
+						}
+					default:
+						if err := tx.DropBox(p.Box); err != nil {
+							return err
+						}
+					}
+				}
+				return nil
+			})
+			if err != nil {
+				rt.Skip(err) // two pairs with one key
+			}
+			for _, box := range boxes {
+				for _, side := range mail.Sides {
+					var want mail.Sum
+					for p, err := range db.Pairs(ctx, box, side) {
+						if err != nil {
+							rt.Fatal(err)
+						}
+						want.Add(p.Keys[side], p.Shown(side))
+					}
+					if got, err := db.Sum(ctx, box, side); err != nil || got != want {
+						rt.Fatalf("%s %v: sum %v, want %v (%v)", box, side, got, want, err)
+					}
+				}
+			}
+		}
+	})
+}
