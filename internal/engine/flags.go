@@ -23,7 +23,7 @@ type flagChange struct {
 // sides. While one batch is being remembered, the next is already set.
 func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 	wait := func() error { return nil }
-	done := 0
+	done, total := 0, b.plan.Ops.FlagChanges()
 	batch := func(list []plan.Flags) error {
 		commit, err := r.flagBatch(ctx, list)
 		if err := errors.Join(wait(), err); err != nil {
@@ -31,7 +31,7 @@ func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 			return err
 		}
 		done += len(list)
-		r.progress(b, PhaseFlags, mail.Local, "flag", done, max(done, len(b.plan.Ops.Flags)), 0)
+		r.progress(b, PhaseFlags, mail.Local, "flag", done, total, 0)
 		wait = r.later(ctx, commit)
 		return nil
 	}

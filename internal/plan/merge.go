@@ -55,7 +55,7 @@ type Ops struct {
 
 // Empty reports whether there is nothing to do.
 func (o *Ops) Empty() bool {
-	return len(o.Adopt)+o.Copies(mail.Local)+o.Copies(mail.Remote)+len(o.Move[0])+len(o.Move[1])+len(o.Flags)+len(o.flagNews)+o.Deletes()+len(o.Forget)+len(o.ForgetIDs)+len(o.Leave) == 0
+	return len(o.Adopt)+o.Copies(mail.Local)+o.Copies(mail.Remote)+len(o.Move[0])+len(o.Move[1])+o.FlagChanges()+o.Deletes()+len(o.Forget)+len(o.ForgetIDs)+len(o.Leave) == 0
 }
 
 // Copies returns how many messages are copied to a side.
@@ -63,6 +63,9 @@ func (o *Ops) Copies(to mail.Side) int { return len(o.Copy[to]) + o.Arrivals[to]
 
 // Deletes returns how many deletions there are.
 func (o *Ops) Deletes() int { return len(o.Delete) + len(o.DeleteIDs[0]) + len(o.DeleteIDs[1]) }
+
+// FlagChanges returns how many changes of flags there are; a pair that both sides changed may count as two.
+func (o *Ops) FlagChanges() int { return len(o.Flags) + len(o.flagNews) }
 
 // DropDeletes takes all deletions out of the plan.
 func (o *Ops) DropDeletes() { o.Delete, o.DeleteIDs = nil, [2][]int64{} }
