@@ -1,7 +1,9 @@
 package offlineimap
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -68,6 +70,7 @@ func TestReadStopped(t *testing.T) {
 	believed := 0
 	for try := range 6 {
 		w.killed(250 + 60*try)
+		w.unstick("INBOX")
 		for _, f := range w.read()[0].Folders {
 			if f.Distrust != "" {
 				continue
@@ -91,6 +94,24 @@ func TestReadStopped(t *testing.T) {
 		t.Errorf("%d messages at the end", len(list))
 	}
 	t.Logf("%d entries of killed runs", believed)
+}
+
+// unstick removes a status database without a table, as a user must: OfflineIMAP that is killed before it made the tables never
+// makes them again.
+func (w *world) unstick(name string) {
+	w.t.Helper()
+	path := filepath.Join(w.home, "meta/Account-a/LocalStatus-sqlite", name)
+	if st, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && st.Size() == 0 {
+		return
+	}
+	db, done, err := openStatus(path)
+	must(w.t, err)
+	defer done()
+	var tables int
+	must(w.t, db.QueryRow("SELECT count(*) FROM sqlite_master WHERE name = 'status'").Scan(&tables))
+	if tables == 0 {
+		must(w.t, os.Remove(path))
+	}
 }
 
 // TestPrefix reads and writes the state for a server with a prefix before all names, and dots in them.
