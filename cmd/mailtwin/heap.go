@@ -14,20 +14,45 @@ const gcPercent = 50
 // needs more now and then; then the limit gives way, so that the collector does not take the time that the sync needs.
 const softLimit = 40 << 20
 
+// heapFloor is the size below which a heap is not collected: a sync with little to do ends before, and a cycle costs as much of the
+// time of two processors as the work of some milliseconds.
+const heapFloor = 8 << 20
+
 // keepSmall sets the limits of the garbage collector, unless the user did.
 func keepSmall() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	debug.SetGCPercent(gcPercent)
-	debug.SetMemoryLimit(softLimit)
+	percent, limit := percentFor(0), limitFor(0)
+	debug.SetGCPercent(percent)
+	debug.SetMemoryLimit(limit)
 	afterEachGC(func() {
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		if live[0].Value.Kind() == metrics.KindUint64 {
-			debug.SetMemoryLimit(limitFor(int64(min(live[0].Value.Uint64(), 1<<50)))) //nolint:gosec // it fits
+		sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+		metrics.Read(sample)
+		if sample[0].Value.Kind() != metrics.KindUint64 {
+			return
+		}
+		live := int64(min(sample[0].Value.Uint64(), 1<<50)) //nolint:gosec // it fits
+		// To set either stops the program for a moment.
+		if p := percentFor(live); p != percent {
+			percent = p
+			debug.SetGCPercent(p)
+		}
+		if l := limitFor(live); l != limit {
+			limit = l
+			debug.SetMemoryLimit(l)
 		}
 	})
+}
+
+// percentFor makes the next collection wait until the heap has grown by gcPercent, and to heapFloor.
+func percentFor(live int64) int {
+	const smallest = 4 << 20 // of a heap that is collected at 100 percent, in Go's runtime
+	grown := heapFloor * 100 / smallest
+	if live > 0 {
+		grown = min(grown, int(heapFloor*100/live-100))
+	}
+	return max(gcPercent, grown)
 }
 
 // limitFor leaves room for a quarter of what is in use, at least.

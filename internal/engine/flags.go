@@ -69,6 +69,10 @@ func (r *run) later(ctx context.Context, commit func(*state.Tx) error) (wait fun
 
 // flagBatch sets flags on both sides. It returns what is to be remembered.
 func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*state.Tx) error, err error) {
+	was := make([]flagState, len(ops))
+	for i, op := range ops {
+		was[i] = flagState{op.Pair.Flags, op.Pair.Lacks}
+	}
 	groups := map[flagChange][]plan.Flags{}
 	seen := map[mail.Box][2][]mail.Key{}
 	for _, op := range ops {
@@ -94,17 +98,25 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*sta
 		}
 	}
 	return func(tx *state.Tx) error {
-		for _, op := range ops {
+		for i, op := range ops {
+			old := *op.Pair
+			old.Flags, old.Lacks = was[i].flags, was[i].lacks
 			op.Pair.Flags = op.Want
 			for _, side := range mail.Sides {
 				op.Pair.Lacks[side] = op.Pair.Lacks[side].And(op.Want)
 			}
-			if err := tx.PutPair(op.Pair); err != nil {
+			if err := tx.AlterPair(&old, op.Pair); err != nil {
 				return err
 			}
 		}
 		return nil
 	}, nil
+}
+
+// flagState is what changes of a pair.
+type flagState struct {
+	flags mail.Flags
+	lacks [2]mail.Flags
 }
 
 // flagGroup sets the same flags on many messages of one side.

@@ -26,7 +26,7 @@ type oldPairRow struct {
 
 // packPairs writes the pairs of version 2 in the form of version 3.
 func packPairs(w *writer) error {
-	tx := &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*boxSums{}}
+	tx := w.tx()
 	const portion = 1000
 	for last := int64(0); ; {
 		var list []change
@@ -42,7 +42,7 @@ func packPairs(w *writer) error {
 				return damaged("pair %d", r.id)
 			}
 			p, err := r.pair(mail.Box(name))
-			list = append(list, change{p, insertPair})
+			list = append(list, change{pair: p, kind: insertPair})
 			last = r.id
 			return err
 		})

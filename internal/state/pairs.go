@@ -14,8 +14,8 @@ const perWrite = 256
 
 // change is a pair to be written, or to be forgotten.
 type change struct {
-	pair mail.Pair
-	kind changeKind
+	pair, was mail.Pair // was is for alterPair
+	kind      changeKind
 }
 
 type changeKind uint8
@@ -23,6 +23,7 @@ type changeKind uint8
 const (
 	insertPair changeKind = iota
 	replacePair
+	alterPair
 	dropPair
 )
 
@@ -36,12 +37,25 @@ func (tx *Tx) PutPair(p *mail.Pair) (err error) {
 			return explain("write pair", err)
 		}
 	}
-	return explain("write pair", tx.buffer(change{*p, kind}))
+	return explain("write pair", tx.buffer(change{pair: *p, kind: kind}))
+}
+
+// AlterPair is PutPair for a pair of which was is what was read of it: as long as it is still stored so, it need not be read again.
+func (tx *Tx) AlterPair(was, p *mail.Pair) error {
+	if p.ID == 0 || !sameRow(was, p) {
+		return tx.PutPair(p)
+	}
+	return explain("write pair", tx.buffer(change{pair: *p, was: *was, kind: alterPair}))
+}
+
+// sameRow reports whether pairs differ in data at most.
+func sameRow(a, b *mail.Pair) bool {
+	return a.ID == b.ID && a.Box == b.Box && a.Keys == b.Keys && a.Left == b.Left
 }
 
 // DropPair forgets a pair.
 func (tx *Tx) DropPair(id int64) error {
-	return explain("forget pair", tx.buffer(change{mail.Pair{ID: id}, dropPair}))
+	return explain("forget pair", tx.buffer(change{pair: mail.Pair{ID: id}, kind: dropPair}))
 }
 
 // newID returns an id above those of all pairs.
@@ -66,9 +80,6 @@ func (tx *Tx) buffer(c change) error {
 			return err
 		}
 	}
-	if tx.waiting == nil {
-		tx.waiting = make(map[int64]bool, perWrite)
-	}
 	tx.pending = append(tx.pending, c)
 	tx.waiting[c.pair.ID] = true
 	return nil
@@ -87,6 +98,8 @@ func (tx *Tx) flushPairs() error {
 		tx.failed = tx.insertPairs(list)
 	case replacePair:
 		tx.failed = tx.replacePairs(list)
+	case alterPair:
+		tx.failed = tx.alterPairs(list)
 	case dropPair:
 		tx.failed = tx.dropPairs(list)
 	}
@@ -149,6 +162,47 @@ func (tx *Tx) replacePairs(list []change) error {
 	return tx.insertRows(in)
 }
 
+// alterPairs writes the data of pairs where it was as their changes say, and replaces the others.
+func (tx *Tx) alterPairs(list []change) error {
+	args := make([]any, 0, 3*len(list))
+	boxes := make([]int64, len(list))
+	tx.buf = tx.buf[:0]
+	for i := range list {
+		c := &list[i]
+		box, err := tx.boxID(c.pair.Box)
+		if err != nil {
+			return err
+		}
+		var old, r pairRow
+		old, tx.buf = rowOf(&c.was, box, tx.buf)
+		r, tx.buf = rowOf(&c.pair, box, tx.buf)
+		args, boxes[i] = append(args, r.id, r.data, old.data), box
+	}
+	done := make(map[int64]bool, len(list))
+	err := tx.ask("UPDATE pair SET data = new.column2 FROM (VALUES ", 3, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column3 RETURNING id", args, func(rows *sql.Rows) error {
+		var id int64
+		err := scan(rows, &id)
+		done[id] = true
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	rest := list[:0]
+	for i := range list {
+		if c := &list[i]; done[c.pair.ID] {
+			tx.sumsOf(boxes[i]).remove(&c.was)
+			tx.sumsOf(boxes[i]).add(&c.pair)
+		} else {
+			rest = append(rest, *c)
+		}
+	}
+	if len(rest) == 0 {
+		return nil
+	}
+	return tx.replacePairs(rest)
+}
+
 func (tx *Tx) insertRows(args []any) error {
 	return tx.rows("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES ", 6, "", args)
 }
@@ -162,16 +216,9 @@ func (tx *Tx) replaceData(args []any) error {
 }
 
 func (tx *Tx) dropPairs(list []change) error {
-	old, err := tx.stored(list)
-	if err != nil {
-		return err
-	}
-	args := make([]any, 0, len(old))
-	for id, was := range old {
+	return tx.rowsOf("DELETE FROM pair WHERE id IN (VALUES ", ") RETURNING id, local, remote, data, mailbox", list, func(was *storedPair) {
 		tx.sumsOf(was.mailbox).remove(&was.pair)
-		args = append(args, id)
-	}
-	return tx.deleteRows(args)
+	})
 }
 
 // storedPair is a pair as it is in the database.
@@ -182,22 +229,33 @@ type storedPair struct {
 
 // stored reads the pairs that a list of changes has the ids of.
 func (tx *Tx) stored(list []change) (map[int64]*storedPair, error) {
+	old := make(map[int64]*storedPair, len(list))
+	err := tx.rowsOf("SELECT id, local, remote, data, mailbox FROM pair WHERE id IN (VALUES ", ")", list, func(was *storedPair) {
+		copied := *was
+		old[was.pair.ID] = &copied
+	})
+	return old, err
+}
+
+// rowsOf carries out a query for the ids of a list of changes that answers with pairs.
+func (tx *Tx) rowsOf(head, tail string, list []change, fn func(*storedPair)) error {
 	args := make([]any, len(list))
 	for i := range list {
 		args[i] = list[i].pair.ID
 	}
-	old := make(map[int64]*storedPair, len(list))
 	s := newPairScanner(0)
 	s.into = append(s.into, &s.row.mailbox)
-	err := tx.ask("SELECT id, local, remote, data, mailbox FROM pair WHERE id IN (VALUES ", 1, ")", args, func(rows *sql.Rows) error {
+	var got storedPair
+	return tx.ask(head, 1, tail, args, func(rows *sql.Rows) (err error) {
 		if err := s.scan(rows); err != nil {
 			return err
 		}
-		p, err := s.row.pair("")
-		old[p.ID] = &storedPair{s.row.mailbox, p}
+		got.mailbox = s.row.mailbox
+		if got.pair, err = s.row.pair("", s.space); err == nil {
+			fn(&got)
+		}
 		return err
 	})
-	return old, err
 }
 
 // sizes of statements for many rows. Each is prepared once.

@@ -149,11 +149,12 @@ type pairScanner struct {
 	row                 pairRow
 	local, remote, data sql.RawBytes
 	into                []any
+	space               []byte
 }
 
 // newPairScanner returns one for the columns id, local, remote, data, and more. Each column costs time.
 func newPairScanner(mailbox int64, more ...any) *pairScanner {
-	s := &pairScanner{row: pairRow{mailbox: mailbox}}
+	s := &pairScanner{row: pairRow{mailbox: mailbox}, space: make([]byte, 0, 4*binary.MaxVarintLen64)}
 	s.into = append([]any{&s.row.id, &s.local, &s.remote, &s.data}, more...)
 	return s
 }
@@ -190,7 +191,7 @@ func (s *pairScanner) yield(ctx context.Context, q querier, query string, args [
 			if err := s.scan(rows); err != nil {
 				return err
 			}
-			p, err := s.row.pair(box())
+			p, err := s.row.pair(box(), s.space)
 			if err == nil && !yield(p, nil) {
 				return stop
 			}

@@ -46,7 +46,7 @@ func rowOf(p *mail.Pair, mailbox int64, buf []byte) (pairRow, []byte) {
 	}
 	at := len(buf)
 	buf = appendContent(buf, p)
-	buf = binary.LittleEndian.AppendUint32(buf, r.sum(buf[at:]))
+	buf = binary.LittleEndian.AppendUint32(buf, r.sum(buf[at:], buf[len(buf):]))
 	r.data = buf[at:len(buf):len(buf)]
 	return r, buf
 }
@@ -115,9 +115,8 @@ func appendNumber(b []byte, n uint64, odd bool) []byte {
 	return binary.LittleEndian.AppendUint32(b, uint32(n)) //nolint:gosec // it fits, or is odd
 }
 
-// sum is the checksum over the row, but itself.
-func (r *pairRow) sum(content []byte) uint32 {
-	var space [64]byte
+// sum is the checksum over the row, but itself. It uses the capacity of space.
+func (r *pairRow) sum(content, space []byte) uint32 {
 	b := binary.AppendVarint(binary.AppendVarint(space[:0], r.id), r.mailbox)
 	b = binary.AppendUvarint(binary.AppendUvarint(b, uint64(len(r.local))), uint64(len(r.remote)))
 	c := crc32.Update(0, crcTable, b)
@@ -127,10 +126,10 @@ func (r *pairRow) sum(content []byte) uint32 {
 	return c
 }
 
-// pair turns a row into a pair; an error if the checksum does not agree, or it cannot be one.
-func (r *pairRow) pair(box mail.Box) (p mail.Pair, err error) {
+// pair turns a row into a pair; an error if the checksum does not agree, or it cannot be one. It uses the capacity of space.
+func (r *pairRow) pair(box mail.Box, space []byte) (p mail.Pair, err error) {
 	content := r.data[:max(0, len(r.data)-crcSize)]
-	if len(r.data) < crcSize || binary.LittleEndian.Uint32(r.data[len(content):]) != r.sum(content) {
+	if len(r.data) < crcSize || binary.LittleEndian.Uint32(r.data[len(content):]) != r.sum(content, space) {
 		return p, damaged("pair %d", r.id)
 	}
 	p = mail.Pair{ID: r.id, Box: box, Keys: [2]mail.Key{mail.Key(r.local), mail.Key(r.remote)}}

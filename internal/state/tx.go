@@ -17,10 +17,15 @@ type Tx struct {
 	boxes   map[mail.Box]int64
 	sums    map[int64]*boxSums // to be added, by mailbox
 	nextID  int64              // of a new pair; 0: not asked for yet
-	pending []change           // see flushPairs
-	waiting map[int64]bool     // ids in pending
 	failed  error              // of writing what was kept; nothing of the transaction stays
 	intents intents
+	*scratch
+}
+
+// scratch is memory that one transaction after the other uses.
+type scratch struct {
+	pending []change       // see flushPairs
+	waiting map[int64]bool // ids in pending
 	buf     []byte
 }
 

@@ -19,6 +19,7 @@ type writer struct {
 	stmts map[string]*sql.Stmt
 
 	intents map[int64]intentRow // as they are stored, those that were written here
+	scratch scratch
 }
 
 // newWriter opens the connection and makes sure of the journal mode (rule 3): WAL, else DELETE as on network file systems.
@@ -27,7 +28,7 @@ func newWriter(ctx context.Context, uri string) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{pool: pool, stmts: map[string]*sql.Stmt{}, intents: map[int64]intentRow{}}
+	w := &writer{pool: pool, stmts: map[string]*sql.Stmt{}, intents: map[int64]intentRow{}, scratch: scratch{waiting: map[int64]bool{}}}
 	if w.conn, err = pool.Conn(ctx); err != nil {
 		return nil, errors.Join(err, pool.Close())
 	}
@@ -98,6 +99,13 @@ func (w *writer) step(ctx context.Context, v int) error {
 	return err
 }
 
+// tx begins a transaction for Go; there is one at a time.
+func (w *writer) tx() *Tx {
+	w.scratch.pending = w.scratch.pending[:0]
+	clear(w.scratch.waiting)
+	return &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*boxSums{}, scratch: &w.scratch}
+}
+
 // stmt prepares a statement once.
 func (w *writer) stmt(query string) (*sql.Stmt, error) {
 	if s := w.stmts[query]; s != nil {
@@ -130,7 +138,7 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err := w.synchronous(durable); err != nil {
 		return explain("write state database", err)
 	}
-	tx := &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*boxSums{}}
+	tx := w.tx()
 	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return explain("write state database", err)
 	}

@@ -97,60 +97,96 @@ func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, ful
 
 // fetching is fetchAll in a mailbox that may have to be opened, in the same flight.
 func (s *Store) fetching(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
-	return s.visiting(ctx, c, box, highest(keys), func(ready func() (bool, error)) error {
-		return fetchAll(ctx, c, set, items, func(m *imap.Message) error {
+	f := &flight{c: c, items: items, pieces: set.Split(maxSet), fn: fn}
+	return s.flying(ctx, f, box, keys)
+}
+
+// flying carries out a flight in a mailbox that may have to be opened, in the same flight.
+func (s *Store) flying(ctx context.Context, f *flight, box mail.Box, keys []mail.Key) error {
+	fn := f.fn
+	return s.visiting(ctx, f.c, box, highest(keys), func(ready func() (bool, error)) error {
+		f.fn = func(m *imap.Message) error {
 			if ok, err := ready(); !ok {
 				return err
 			}
 			return fn(m)
-		})
+		}
+		return f.run(ctx)
 	})
 }
 
-// inParts is fetching for bodies: on a link of which nothing is known, a few come first, and over a slow one they come compressed.
+// inParts is fetching for bodies: on a link of which nothing is known, a few come first, and over a slow one they come compressed. On a
+// fast one the rest is asked for while some more of them are under way.
 func (s *Store) inParts(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
-	fetch := func(set imap.NumSet) error {
+	for {
 		if err := s.squeeze(ctx, c, down, set.Len()); err != nil {
 			return err
 		}
+		f := &flight{c: c, items: items, fn: fn}
+		rest := set
+		if n := s.first(c, set.Len()); n > 0 {
+			for _, n := range [...]int{n, bridge} {
+				part := firstOf(rest, n)
+				f.pieces, rest = append(f.pieces, part), without(rest, part)
+			}
+			f.goesOn = func() bool { return !s.link.pays(down, rest.Len()) }
+		}
+		f.pieces = append(f.pieces, rest.Split(maxSet)...)
 		c.wire.bulk.Store(true)
-		defer c.wire.bulk.Store(false)
-		return s.fetching(ctx, c, box, keys, set, items, fn)
-	}
-	if n := s.first(c, set.Len()); n > 0 {
-		part := firstOf(set, n)
-		if err := fetch(part); err != nil {
+		err := s.flying(ctx, f, box, keys)
+		c.wire.bulk.Store(false)
+		if err != nil || !f.stopped {
 			return err
 		}
-		set = without(set, part)
+		set = rest
 	}
-	return fetch(set)
 }
 
-// fetchAll fetches a set in pieces that servers take, all in one flight. An error of fn ends it; bodies that are still to come
-// are not worth waiting for, so the connection goes then.
+// fetchAll fetches a set in pieces that servers take, all in one flight.
 func fetchAll(ctx context.Context, c *conn, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
+	return (&flight{c: c, items: items, pieces: set.Split(maxSet), fn: fn}).run(ctx)
+}
+
+// flight fetches pieces of a set, one behind the other without waiting. An error of fn ends it; bodies that are still to come are not
+// worth waiting for, so the connection goes then.
+type flight struct {
+	c       *conn
+	items   imap.FetchItems
+	pieces  []imap.NumSet
+	fn      func(*imap.Message) error
+	goesOn  func() bool // nil, or asked after the first piece, while the second is under way, whether to send those behind
+	stopped bool        // they were not sent
+}
+
+func (f *flight) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	var calls []*imap.Call[imap.Status]
 	var failed error
 	bodies := imap.NumSet{}
-	for _, part := range set.Split(maxSet) {
-		calls = append(calls, c.client.UIDFetch(part, items, imap.FetchOptions{}, func(m *imap.Message) error {
-			if failed == nil && m.HasBody && bodies.Contains(m.UID) {
-				failed = fmt.Errorf("%w: the body of message %d twice", errLies, m.UID)
+	take := func(m *imap.Message) error {
+		if failed == nil && m.HasBody && bodies.Contains(m.UID) {
+			failed = fmt.Errorf("%w: the body of message %d twice", errLies, m.UID)
+		}
+		if failed == nil {
+			if m.HasBody {
+				bodies.Add(m.UID)
 			}
-			if failed == nil {
-				if m.HasBody {
-					bodies.Add(m.UID)
-				}
-				failed = fn(m)
+			failed = f.fn(m)
+		}
+		if failed != nil && f.items.Body {
+			cancel()
+		}
+		return failed
+	}
+	var calls []*imap.Call[imap.Status]
+	for i, part := range f.pieces {
+		if i == 2 && f.goesOn != nil {
+			if _, err := calls[0].Wait(ctx); err != nil || !f.goesOn() {
+				f.stopped = err == nil
+				break
 			}
-			if failed != nil && items.Body {
-				cancel()
-			}
-			return failed
-		}))
+		}
+		calls = append(calls, f.c.client.UIDFetch(part, f.items, imap.FetchOptions{}, take))
 	}
 	first := waitAll(ctx, calls)
 	if failed != nil {

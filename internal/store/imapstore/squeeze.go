@@ -29,6 +29,7 @@ const (
 	usualSize = 8000                  // octets of a message
 	worth     = 4                     // round trips that a transfer must take for compression to be worth one
 	probe     = 32                    // messages that are fetched first where nothing is known of the link
+	bridge    = 96                    // messages that are under way while that is judged
 )
 
 // direction is that of a transfer.
@@ -254,7 +255,7 @@ func (s *Store) squeeze(ctx context.Context, c *conn, d direction, messages int)
 }
 
 // first returns how many of the messages are to be fetched by themselves, so that the link is measured before the rest, and the rest
-// can be compressed; 0: none. It costs a round trip on each connection, and only until the link is known.
+// can be compressed; 0: none. Only until the link is known.
 func (s *Store) first(c *conn, messages int) int {
 	if s.cfg.Compress != CompressAuto || c.wire.squeezed.Load() || c.probed || messages < 3*probe || !c.has(deflate) {
 		return 0
