@@ -263,6 +263,43 @@ func TestCompressAutoUp(t *testing.T) {
 	}
 }
 
+// TestFlightGoesOn: where nothing is known of the link, some messages come first and some more behind them. The rest is asked for before
+// these are here, unless the link turns out to be slow: then it is asked for compressed.
+func TestFlightGoesOn(t *testing.T) {
+	t.Parallel()
+	keys := make([]mail.Key, 200)
+	for i := range keys {
+		keys[i] = mail.UIDKey(uint32(i + 1))
+	}
+	const first = "C~ t3 UID FETCH 1:32 .*\nC~ t4 UID FETCH 33:128 .*\nS: * 1 FETCH (UID 1 FLAGS () INTERNALDATE \"28-Nov-2026 12:00:00 +0000\" BODY[] \"body\")\nS: t3 OK\n"
+	for name, x := range map[string]struct {
+		rate int // kB a second
+		rest string
+	}{
+		"fast": {10_000, first + "C~ t5 UID FETCH 129:200 .*\nS: t4 OK\nS: t5 OK\n"},
+		"slow": {100, first + "S: t4 OK\nC: t5 COMPRESS DEFLATE\nS: t5 NO not now\nC~ t6 UID FETCH 129:200 .*\nS: t6 OK\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := scripted(t, deflate, opened("t2", 1, 201, 200)+x.rest, nil)
+			measure := func(octets int64, busy time.Duration) {
+				s.link.mu.Lock()
+				defer s.link.mu.Unlock()
+				s.link.rtt, s.link.speed[down] = 40*time.Millisecond, speed{octets: octets, busy: busy}
+			}
+			measure(0, 0)
+			err := s.Fetch(t.Context(), "INBOX", keys, func(_ mail.Entry, b mail.Body) error {
+				measure(int64(x.rate)*10_000, 10*time.Second)
+				_, err := io.Copy(io.Discard, b.Reader)
+				return err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
 // TestLinkPays: the rule by its figures.
 func TestLinkPays(t *testing.T) {
 	t.Parallel()
