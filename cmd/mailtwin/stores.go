@@ -61,8 +61,9 @@ func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (stor
 	if client.TLS, err = tlsConfig(c); err != nil {
 		return nil, err
 	}
+	credentials, ahead := a.credentials(c, u)
 	cfg := imapstore.Config{
-		Client: client, Credentials: a.credentials(c, u), Connections: c.Connections, ReadOnly: readOnly,
+		Client: client, Credentials: credentials, Reached: ahead, Connections: c.Connections, ReadOnly: readOnly,
 		Expunge: imapstore.ExpungeUID, DeleteTo: c.DeleteTo, Mask: c.Disable,
 	}
 	switch c.Compress {
@@ -77,19 +78,21 @@ func (a *app) openIMAP(t *target, c *config.IMAP, u *ui.UI, readOnly bool) (stor
 	return imapstore.New(cfg), nil
 }
 
-// credentials says where the secrets come from: a command, else the terminal.
-func (a *app) credentials(c *config.IMAP, u *ui.UI) imap.Credentials {
-	cr := imap.Credentials{Mechanism: c.Auth, User: c.User}
+// credentials says where the secrets come from: a command, which may begin while the server greets, else the terminal.
+func (a *app) credentials(c *config.IMAP, u *ui.UI) (cr imap.Credentials, ahead func(context.Context)) {
+	cr = imap.Credentials{Mechanism: c.Auth, User: c.User}
 	switch {
 	case c.TokenCommand != "":
-		cr.Token = secret.TokenCommand("token_command", c.TokenCommand, a.err).Reveal
+		source := secret.TokenCommand("token_command", c.TokenCommand, a.err)
+		cr.Token, ahead = source.Reveal, source.Ahead
 	case c.PasswordCommand != "":
-		cr.Password = secret.Command("password_command", c.PasswordCommand, a.err).Reveal
+		source := secret.Command("password_command", c.PasswordCommand, a.err)
+		cr.Password, ahead = source.Reveal, source.Ahead
 	case c.Cert == "" && c.Auth != "EXTERNAL":
 		question := fmt.Sprintf("password of %s at %s: ", ui.Clean(c.User), ui.Clean(c.Host))
 		cr.Password = secret.Prompt(question, a.in, a.err, u.Pause).Reveal
 	}
-	return cr
+	return cr, ahead
 }
 
 // tlsConfig reads the files of certificates, nil if there are none.

@@ -5,6 +5,7 @@ package secret
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -45,6 +46,12 @@ type Source struct {
 	mu    sync.Mutex
 	value *Value
 	at    time.Time
+	early chan got // what Ahead began, for the next Get
+}
+
+type got struct {
+	value Value
+	err   error
 }
 
 func newSource(keep time.Duration, get func(context.Context) (Value, error)) *Source {
@@ -62,12 +69,13 @@ func (s *Source) Get(ctx context.Context) (Value, error) {
 		return Value{}, ctx.Err()
 	}
 	s.mu.Lock()
-	known, at := s.value, s.at
+	known, early := s.known(), s.early
+	s.early = nil
 	s.mu.Unlock()
-	if known != nil && (s.keep == 0 || time.Since(at) < s.keep) {
+	if known != nil {
 		return *known, nil
 	}
-	v, err := s.get(ctx)
+	v, err := s.take(ctx, early)
 	if err != nil {
 		return Value{}, err
 	}
@@ -75,6 +83,45 @@ func (s *Source) Get(ctx context.Context) (Value, error) {
 	s.value, s.at = &v, time.Now()
 	s.mu.Unlock()
 	return v, nil
+}
+
+// known returns the secret if it is remembered, else nil. The caller holds mu.
+func (s *Source) known() *Value {
+	if s.value != nil && s.keep != 0 && time.Since(s.at) >= s.keep {
+		return nil
+	}
+	return s.value
+}
+
+// take waits for what Ahead began, if it did and was not stopped since, else gets the secret.
+func (s *Source) take(ctx context.Context, early <-chan got) (Value, error) {
+	if early != nil {
+		select {
+		case g := <-early:
+			if !errors.Is(g.err, context.Canceled) {
+				return g.value, g.err
+			}
+		case <-ctx.Done():
+			return Value{}, ctx.Err()
+		}
+	}
+	return s.get(ctx)
+}
+
+// Ahead begins to get the secret, unless it is known, so that Get waits less. The next Get returns what came of it, errors too. It ends
+// with ctx.
+func (s *Source) Ahead(ctx context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.known() != nil || s.early != nil {
+		return
+	}
+	early := make(chan got, 1)
+	s.early = early
+	go func() {
+		v, err := s.get(ctx)
+		early <- got{v, err}
+	}()
 }
 
 // Reveal is Get for callers that take a plain string, such as an IMAP client's credentials.

@@ -33,6 +33,7 @@ type DB struct {
 	shared  *Lock
 	readers *sql.DB
 	writer  *writer
+	queries *queries
 	renamed map[mail.Box]mail.Box // see As
 }
 
@@ -42,7 +43,7 @@ const checkEvery = 7 * 24 * time.Hour
 // Open opens the database at path, creates it and its folder if needed, and brings its schema up to date. After an unclean end,
 // and weekly, it is checked first. ErrNewer and ErrDamaged leave it as it is. The caller holds the lock, see Acquire.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	db := &DB{path: path, now: o.Now}
+	db := &DB{path: path, now: o.Now, queries: &queries{stmts: map[string]*sql.Stmt{}}}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -202,6 +203,7 @@ func (db *DB) Close() error {
 		errs = append(errs, db.writer.close())
 		db.writer = nil
 	}
+	errs = append(errs, db.queries.close())
 	if db.readers != nil {
 		errs = append(errs, db.readers.Close())
 		db.readers = nil

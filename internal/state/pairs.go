@@ -259,7 +259,7 @@ func (tx *Tx) rowsOf(head, tail string, list []change, fn func(*storedPair)) err
 }
 
 // sizes of statements for many rows. Each is prepared once.
-var sizes = [...]int{perWrite, 32, 4, 1}
+var sizes = [...]int{64, 8, 1}
 
 // portions cuts arguments, width of them for a row, into pieces for which there are statements.
 func portions(head string, width int, tail string, args []any, fn func(query string, args []any) error) error {

@@ -265,23 +265,29 @@ func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, val
 		return nil, explain("read pairs", err)
 	}
 	pairs := make([]mail.Pair, 0, n)
-	for first := 0; first < n; first += portion {
-		end := min(first+portion, n)
-		args := []any{id}
-		for i := first; i < end; i++ {
+	args := make([]any, 0, readSizes[0]+1)
+	for first := 0; first < n; {
+		size := readSizes[slices.IndexFunc(readSizes[:], func(size int) bool { return size <= n-first })]
+		st, err := db.queries.prepared(ctx, db.readers, "SELECT id, local, remote, data FROM pair WHERE mailbox = ? AND "+column+" IN ("+marks(size)+") ORDER BY "+column)
+		if err != nil {
+			return nil, explain("read pairs", err)
+		}
+		args = append(args[:0], id)
+		for i := first; i < first+size; i++ {
 			args = append(args, value(i))
 		}
-		for p, err := range readBoxPairs(ctx, db.readers, box, id, "mailbox = ?1 AND "+column+" IN ("+marks(end-first)+") ORDER BY "+column, args...) {
+		for p, err := range newPairScanner(id).yield(ctx, statement{st}, "", args, func() mail.Box { return box }) {
 			if err != nil {
 				return nil, err
 			}
 			pairs = append(pairs, p)
 		}
+		first += size
 	}
 	return pairs, nil
 }
 
-// portion is how many pairs a query asks for by name at most.
+// portion is how many pairs are read at a time at most.
 const portion = 500
 
 // marks are the places of n arguments.

@@ -162,6 +162,9 @@ func (s *Store) dialer(c *linkConn) func(context.Context, string, string) (net.C
 			return nil, err
 		}
 		c.Conn, c.link = conn, &s.link
+		if s.cfg.Reached != nil {
+			s.cfg.Reached(ctx)
+		}
 		return c, nil
 	}
 }

@@ -36,6 +36,9 @@ type Config struct {
 	Name        string           // the account's name for people; default: the host
 	Now         func() time.Time // default time.Now
 	Wait        time.Duration    // pause between the two looks of Settle; default 2 s
+
+	// Reached, if not nil, is called when a server was reached and is about to greet: what the login needs can be got ready meanwhile.
+	Reached func(context.Context)
 }
 
 // Store is an IMAP account. Its methods may be called from several goroutines; functions given to Fetch, Identify and
