@@ -16,7 +16,7 @@ const softLimit = 40 << 20
 
 // heapFloor is the size below which a heap is not collected: a sync with little to do ends before, and a cycle costs as much of the
 // time of two processors as the work of some milliseconds.
-const heapFloor = 8 << 20
+const heapFloor = 6 << 20
 
 // keepSmall sets the limits of the garbage collector, unless the user did.
 func keepSmall() {

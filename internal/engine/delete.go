@@ -110,7 +110,13 @@ func (r *run) secureGone(ctx context.Context, b *boxRun) error {
 }
 
 func (r *run) deleteOn(ctx context.Context, b *boxRun, side mail.Side, ops []plan.Delete) (left []mail.Key, err error) {
-	var entries []mail.Entry
+	n := 0
+	for i := range ops {
+		if ops[i].On[side] {
+			n++
+		}
+	}
+	entries := make([]mail.Entry, 0, n)
 	for _, op := range ops {
 		if op.On[side] {
 			e := mail.Entry{Key: op.Pair.Keys[side], Flags: op.Pair.Flags, Ident: op.Pair.Ident}

@@ -108,25 +108,24 @@ func (r *run) warm(ctx context.Context, b *boxRun, side mail.Side) {
 	r.background.Go(func() { s.Warm(ctx, b.name) })
 }
 
-// pairsByKey looks up many pairs in two halves at the same time.
-func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
+// pairsByKey looks up many pairs in two halves at the same time, and returns them so.
+func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) (pairs [2][]mail.Pair, err error) {
 	half := len(keys) / 2
 	if half < deltaChunk/4 {
 		half = 0
 	}
-	var first []mail.Pair
 	var g errgroup.Group
 	if half > 0 {
 		g.Go(func() (err error) {
-			first, err = r.db.PairsByKey(ctx, box, side, keys[:half])
+			pairs[0], err = r.db.PairsByKey(ctx, box, side, keys[:half])
 			return err
 		})
 	}
-	pairs, err := r.db.PairsByKey(ctx, box, side, keys[half:])
+	pairs[1], err = r.db.PairsByKey(ctx, box, side, keys[half:])
 	if gerr := g.Wait(); err == nil {
 		err = gerr
 	}
-	return append(first, pairs...), stateError(err)
+	return pairs, stateError(err)
 }
 
 // diffChunk adds changed messages in key order; it returns how many arrived.
@@ -139,9 +138,11 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 	if err != nil {
 		return 0, err
 	}
-	byKey := make(map[mail.Key]*mail.Pair, len(pairs))
-	for i := range pairs {
-		byKey[pairs[i].Keys[side]] = &pairs[i]
+	byKey := make(map[mail.Key]*mail.Pair, len(pairs[0])+len(pairs[1]))
+	for _, half := range pairs {
+		for i := range half {
+			byKey[half[i].Keys[side]] = &half[i]
+		}
 	}
 	marked := r.o.Expunge != plan.ExpungeNone
 	for _, e := range chunk {
@@ -164,10 +165,13 @@ func (r *run) diffGone(ctx context.Context, b *boxRun, side mail.Side, v mail.De
 		if err != nil {
 			return err
 		}
-		for i := range pairs {
-			b.plan.Add(side, plan.Change{Pair: &pairs[i], Gone: true})
+		for _, half := range pairs {
+			for i := range half {
+				b.plan.Add(side, plan.Change{Pair: &half[i], Gone: true})
+			}
+			gone += len(half)
 		}
-		gone, keys = gone+len(pairs), keys[:0]
+		keys = keys[:0]
 		return nil
 	}
 	for k, err := range v.Gone {

@@ -1,6 +1,10 @@
 package plan
 
-import "mailtwin/internal/mail"
+import (
+	"slices"
+
+	"mailtwin/internal/mail"
+)
 
 // The operations; a closed set. Each is complete in itself: what a Flags needs of a Move or an Adopt before it is the pair
 // they share.
@@ -147,7 +151,9 @@ func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
 func (b *Box) Merge(p Policy) {
 	b.mergePacked()
 	b.mergeEdits()
-	for _, n := range b.sortedNews() {
+	news := b.sortedNews()
+	b.Ops.grow(news)
+	for _, n := range news {
 		b.mergePair(n, p)
 	}
 	for _, side := range mail.Sides {
@@ -161,6 +167,17 @@ func (b *Box) Merge(p Policy) {
 			b.Ops.Copy[side.Other()] = append(b.Ops.Copy[side.Other()], Copy{To: side.Other(), From: a})
 		}
 	}
+}
+
+// grow makes room for most of what news may become.
+func (o *Ops) grow(news []*News) {
+	gone := 0
+	for _, n := range news {
+		if n.Gone[mail.Local] || n.Gone[mail.Remote] {
+			gone++
+		}
+	}
+	o.Flags, o.Delete = slices.Grow(o.Flags, len(news)-gone), slices.Grow(o.Delete, gone)
 }
 
 func (b *Box) mergeEdits() {
