@@ -31,9 +31,9 @@ func (r *run) deleteAll(ctx context.Context, b *boxRun) (err error) {
 		r.progress(b, PhaseDelete, mail.Remote, "delete", done, total, 0)
 		return nil
 	}
-	size := r.deleteSize(mail.Remote)
+	size := r.deleteSize(mail.Remote, len(b.plan.Ops.Delete))
 	if !slices.ContainsFunc(b.plan.Ops.Delete, func(op plan.Delete) bool { return op.On[mail.Remote] }) {
-		size = r.deleteSize(mail.Local)
+		size = r.deleteSize(mail.Local, 0)
 	}
 	for _, list := range chunks(b.plan.Ops.Delete, size) {
 		if err := batch(list); err != nil {
@@ -41,7 +41,7 @@ func (r *run) deleteAll(ctx context.Context, b *boxRun) (err error) {
 		}
 	}
 	for _, side := range mail.Sides {
-		for _, ids := range chunks(b.plan.Ops.DeleteIDs[side], r.deleteSize(side)) {
+		for _, ids := range chunks(b.plan.Ops.DeleteIDs[side], r.deleteSize(side, len(b.plan.Ops.DeleteIDs[side]))) {
 			pairs, err := r.db.PairsByID(ctx, b.name, ids)
 			if err != nil {
 				return stateError(err)
@@ -54,12 +54,13 @@ func (r *run) deleteAll(ctx context.Context, b *boxRun) (err error) {
 	return nil
 }
 
-// deleteSize is how many messages are deleted at a time: of a server many, since each batch costs round trips.
-func (r *run) deleteSize(on mail.Side) int {
+// deleteSize is how many of some messages are deleted at a time: of a server many, since each batch costs round trips, but in two
+// batches, so that one is remembered while the server is at work on the other.
+func (r *run) deleteSize(on mail.Side, of int) int {
 	if r.greet[on].Caps.Named {
 		return 2 * batchSize
 	}
-	return 10 * batchSize
+	return min(max(5*batchSize, (of+1)/2), 10*batchSize)
 }
 
 // deleteBatch deletes messages. It returns what is to be remembered; nil for nothing.

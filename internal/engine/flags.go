@@ -35,10 +35,12 @@ func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 		wait = r.later(ctx, commit)
 		return nil
 	}
-	for _, list := range chunks(b.plan.Ops.Flags, 2*batchSize) {
-		if err := batch(list); err != nil {
+	for list := b.plan.Ops.Flags; len(list) > 0; {
+		n := r.flagSize(list)
+		if err := batch(list[:n]); err != nil {
 			return err
 		}
+		list = list[n:]
 	}
 	for {
 		ids := b.plan.FlagIDs(2 * batchSize)
@@ -53,6 +55,21 @@ func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 			return err
 		}
 	}
+}
+
+// flagSize is how many of some changes go into the next batch. A server gets larger ones, since each costs a round trip; on the other
+// side the last one is smaller, since nothing goes on while it is being remembered.
+func (r *run) flagSize(list []plan.Flags) int {
+	n := len(list)
+	for _, side := range mail.Sides {
+		if !r.greet[side].Caps.Named && !list[0].Want.Equal(list[0].Now[side]) {
+			return min(n, 4*batchSize)
+		}
+	}
+	if n > batchSize && n <= 2*batchSize {
+		return n * 2 / 3
+	}
+	return min(n, 2*batchSize)
 }
 
 // later writes to the state database while something else goes on; the function that it returns waits for that. Where the order of

@@ -18,7 +18,7 @@ func (r *run) moveAll(ctx context.Context, b *boxRun) error {
 		m := &movers{run: r, box: b, side: side, wait: func() error { return nil }}
 		size := 4 * batchSize
 		if r.greet[side].Caps.Named {
-			size = 2 * batchSize
+			size = batchSize
 		}
 		var err error
 		for _, list := range chunks(b.plan.Ops.Move[side], size) {
@@ -110,10 +110,11 @@ func commitMoves(tx *state.Tx, side mail.Side, moves []plan.Move, intents []mail
 	for i, d := range done {
 		if d.Key != "" {
 			p := moves[i].Pair
+			was := *p
 			p.Box, p.Keys[side], p.Keys[side.Other()] = moves[i].To.Box, d.Key, moves[i].To.Entry.Key
 			p.Left = mail.LeftNone // it may have vanished before an import
 			p.Lacks[side] = p.Lacks[side].Union(d.Lacks)
-			if err := tx.PutPair(p); err != nil {
+			if err := tx.AlterPair(&was, p); err != nil {
 				return err
 			}
 		}

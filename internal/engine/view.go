@@ -3,11 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
 	"mailtwin/internal/state"
+	"mailtwin/internal/store"
 )
 
 // wholeEvery is how often a mailbox gets a whole view although deltas would do (rule 10).
@@ -16,6 +18,9 @@ const wholeEvery = 7 * 24 * time.Hour
 // view lists the mailboxes of both sides, views those that changed, and looks again where messages disappeared.
 func (r *run) view(ctx context.Context) error {
 	if err := r.list(ctx); err != nil {
+		return err
+	}
+	if err := r.foresee(ctx); err != nil {
 		return err
 	}
 	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
@@ -31,6 +36,32 @@ func (r *run) view(ctx context.Context) error {
 		return err
 	}
 	return r.confirmGone(ctx)
+}
+
+// foresee tells stores what is known of the mailboxes that changed, if there are several: messages may have moved between them.
+func (r *run) foresee(ctx context.Context) error {
+	for _, side := range mail.Sides {
+		s, ok := r.stores[side].(store.Foreseer)
+		if !ok {
+			continue
+		}
+		changed := slices.DeleteFunc(slices.Clone(r.order), func(b *boxRun) bool {
+			return !b.exists[side] || r.same(b, side) || r.since(b, side) == ""
+		})
+		if len(changed) < 2 {
+			continue
+		}
+		known := make(map[mail.Box]store.Known, len(changed))
+		for _, b := range changed {
+			count, highest, err := r.db.Extent(ctx, b.name, side)
+			if err != nil {
+				return stateError(err)
+			}
+			known[b.name] = store.Known{Count: count, Highest: highest}
+		}
+		s.Foresee(known)
+	}
+	return nil
 }
 
 // viewAhead asks one side for its view of a mailbox while the other is being looked at; the function that it returns waits for the

@@ -8,6 +8,8 @@ type Entry struct {
 	Flags Flags
 	Stamp uint64 // changes when the content under the key may have changed (Maildir: of size, mtime and inode); 0: cannot change, or not looked at
 	Ident Ident  // as far as the view told it; zero fields are unknown
+
+	Identified bool // Ident is what Identify tells: what is zero but for the digest it does not have
 }
 
 // Body is a message's content in wire form: lines end with CRLF as the store has them, exactly Size bytes.

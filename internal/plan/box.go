@@ -76,7 +76,7 @@ func (b *Box) Add(side mail.Side, c Change) {
 	switch {
 	case b.pack(side, c):
 	case c.Pair == nil:
-		b.Arrived[side] = append(b.Arrived[side], &Arrival{Side: side, Box: b.Name, Entry: c.Now})
+		b.Arrived[side] = append(b.Arrived[side], &Arrival{Side: side, Box: b.Name, Entry: c.Now, Asked: c.Now.Identified})
 	default:
 		b.addNews(side, c)
 	}

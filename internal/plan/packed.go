@@ -50,6 +50,7 @@ type Arrivals struct {
 	flags  []uint32
 	stamps []uint64     // nil: all are 0
 	idents []mail.Ident // nil: all are zero
+	asked  []bool       // nil: none is identified
 }
 
 // Len returns how many there are.
@@ -69,6 +70,9 @@ func (l *Arrivals) add(e mail.Entry) bool {
 	if e.Ident != (mail.Ident{}) || l.idents != nil {
 		l.idents = append(append(l.idents, make([]mail.Ident, n-len(l.idents))...), e.Ident)
 	}
+	if e.Identified || l.asked != nil {
+		l.asked = append(append(l.asked, make([]bool, n-len(l.asked))...), e.Identified)
+	}
 	return true
 }
 
@@ -84,6 +88,9 @@ func (l *Arrivals) At(i int) *Arrival {
 	}
 	if l.idents != nil {
 		a.Entry.Ident = l.idents[i]
+	}
+	if l.asked != nil {
+		a.Asked, a.Entry.Identified = l.asked[i], l.asked[i]
 	}
 	return a
 }

@@ -43,8 +43,15 @@ func TestAlterPair(t *testing.T) {
 			p := was[i]
 			p.Flags.System |= mail.Seen
 			p.Lacks[mail.Local].Keywords = "$Work"
-			if i == 4 {
+			switch i {
+			case 4:
 				p.Box = "Archive"
+			case 5, 6: // they exchange keys
+				p.Keys[mail.Remote] = was[11-i].Keys[mail.Remote]
+			case 7:
+				p.Keys[mail.Local] = "new"
+			case 8:
+				p.Keys[mail.Remote], p.Left = "", mail.LeftRefused
 			}
 			want[p.ID] = p
 			if err := tx.AlterPair(&was[i], &p); err != nil {
@@ -55,6 +62,7 @@ func TestAlterPair(t *testing.T) {
 	})
 	delete(want, was[3].ID)
 	delete(want, was[4].ID)
+	delete(want, was[8].ID)
 	for _, p := range read() {
 		if p != want[p.ID] {
 			t.Errorf("%+v, want %+v", p, want[p.ID])

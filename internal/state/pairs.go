@@ -3,7 +3,11 @@ package state
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
 
 	"mailtwin/internal/mail"
 )
@@ -14,7 +18,7 @@ const perWrite = 256
 
 // change is a pair to be written, or to be forgotten.
 type change struct {
-	pair, was mail.Pair // was is for alterPair
+	pair, was mail.Pair // was is for alterPair and shiftPair
 	kind      changeKind
 }
 
@@ -24,6 +28,7 @@ const (
 	insertPair changeKind = iota
 	replacePair
 	alterPair
+	shiftPair
 	dropPair
 )
 
@@ -42,15 +47,19 @@ func (tx *Tx) PutPair(p *mail.Pair) (err error) {
 
 // AlterPair is PutPair for a pair of which was is what was read of it: as long as it is still stored so, it need not be read again.
 func (tx *Tx) AlterPair(was, p *mail.Pair) error {
-	if p.ID == 0 || !sameRow(was, p) {
+	kind := alterPair
+	switch {
+	case p.ID == 0 || p.ID != was.ID:
 		return tx.PutPair(p)
+	case !sameRow(was, p):
+		kind = shiftPair
 	}
-	return explain("write pair", tx.buffer(change{pair: *p, was: *was, kind: alterPair}))
+	return explain("write pair", tx.buffer(change{pair: *p, was: *was, kind: kind}))
 }
 
 // sameRow reports whether pairs differ in data at most.
 func sameRow(a, b *mail.Pair) bool {
-	return a.ID == b.ID && a.Box == b.Box && a.Keys == b.Keys && a.Left == b.Left
+	return a.Box == b.Box && a.Keys == b.Keys && a.Left == b.Left
 }
 
 // DropPair forgets a pair.
@@ -99,7 +108,9 @@ func (tx *Tx) flushPairs() error {
 	case replacePair:
 		tx.failed = tx.replacePairs(list)
 	case alterPair:
-		tx.failed = tx.alterPairs(list)
+		tx.failed = tx.alterPairs(list, alterRow, 3)
+	case shiftPair:
+		tx.failed = tx.alterPairs(list, shiftRow, 7)
 	case dropPair:
 		tx.failed = tx.dropPairs(list)
 	}
@@ -162,37 +173,49 @@ func (tx *Tx) replacePairs(list []change) error {
 	return tx.insertRows(in)
 }
 
-// alterPairs writes the data of pairs where it was as their changes say, and replaces the others.
-func (tx *Tx) alterPairs(list []change) error {
-	args := make([]any, 0, 3*len(list))
-	boxes := make([]int64, len(list))
+// What alterPairs carries out: without and with a change of place, keys or reason. Naming columns of indexes rewrites their entries.
+const (
+	alterRow = "UPDATE pair SET data = new.column3 FROM (VALUES "
+	shiftRow = "UPDATE pair SET data = new.column3, mailbox = new.column4, local = new.column5, remote = new.column6, remains = new.column7 FROM (VALUES "
+)
+
+// alterPairs writes pairs where they are stored as their changes say, and replaces the others.
+func (tx *Tx) alterPairs(list []change, head string, width int) error {
+	args := make([]any, 0, width*len(list))
+	boxes := make([][2]int64, len(list))
 	tx.buf = tx.buf[:0]
 	for i := range list {
 		c := &list[i]
-		box, err := tx.boxID(c.pair.Box)
-		if err != nil {
-			return err
+		for k, p := range [...]*mail.Pair{&c.was, &c.pair} {
+			box, err := tx.boxID(p.Box)
+			if err != nil {
+				return err
+			}
+			boxes[i][k] = box
 		}
 		var old, r pairRow
-		old, tx.buf = rowOf(&c.was, box, tx.buf)
-		r, tx.buf = rowOf(&c.pair, box, tx.buf)
-		args, boxes[i] = append(args, r.id, r.data, old.data), box
+		old, tx.buf = rowOf(&c.was, boxes[i][0], tx.buf)
+		r, tx.buf = rowOf(&c.pair, boxes[i][1], tx.buf)
+		args = append(args, r.id, old.data, r.data)
+		if width > 3 {
+			args = append(args, r.mailbox, r.local, r.remote, r.remains)
+		}
 	}
 	done := make(map[int64]bool, len(list))
-	err := tx.ask("UPDATE pair SET data = new.column2 FROM (VALUES ", 3, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column3 RETURNING id", args, func(rows *sql.Rows) error {
+	err := tx.ask(head, width, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column2 RETURNING id", args, func(rows *sql.Rows) error {
 		var id int64
 		err := scan(rows, &id)
 		done[id] = true
 		return err
 	})
-	if err != nil {
+	if err != nil && !isConstraint(err) { // one may take the key that another gives away
 		return err
 	}
 	rest := list[:0]
 	for i := range list {
 		if c := &list[i]; done[c.pair.ID] {
-			tx.sumsOf(boxes[i]).remove(&c.was)
-			tx.sumsOf(boxes[i]).add(&c.pair)
+			tx.sumsOf(boxes[i][0]).remove(&c.was)
+			tx.sumsOf(boxes[i][1]).add(&c.pair)
 		} else {
 			rest = append(rest, *c)
 		}
@@ -201,6 +224,12 @@ func (tx *Tx) alterPairs(list []change) error {
 		return nil
 	}
 	return tx.replacePairs(rest)
+}
+
+// isConstraint reports whether a statement was undone because a row would break a constraint.
+func isConstraint(err error) bool {
+	var e *sqlite.Error
+	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
 }
 
 func (tx *Tx) insertRows(args []any) error {

@@ -247,7 +247,44 @@ func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2
 func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
 	keys = slices.Compact(slices.Sorted(slices.Values(keys)))
 	c := keyColumn(side)
+	if isDense(keys) {
+		return db.between(ctx, box, side, keys)
+	}
 	return db.named(ctx, box, c, len(keys), func(i int) any { return []byte(keys[i]) })
+}
+
+// isDense reports whether keys are UIDs with few others between them, so that to read all pairs from the first to the last takes less
+// time than to look for each.
+func isDense(keys []mail.Key) bool {
+	if len(keys) < readSizes[0] {
+		return false
+	}
+	first, ok := keys[0].UID()
+	last, also := keys[len(keys)-1].UID()
+	return ok && also && last > first && int(last-first) < len(keys)*3/2
+}
+
+// between is PairsByKey for keys that are dense, in order.
+func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
+	id, _, err := readSums(ctx, db.readers, db.stored(box))
+	if err != nil {
+		return nil, explain("read pairs", err)
+	}
+	c := keyColumn(side)
+	first, last := []byte(keys[0]), []byte(keys[len(keys)-1])
+	pairs := make([]mail.Pair, 0, len(keys))
+	for p, err := range readBoxPairs(ctx, db.readers, box, id, "mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c, id, first, last) {
+		if err != nil {
+			return nil, err
+		}
+		for len(keys) > 0 && keys[0] < p.Keys[side] {
+			keys = keys[1:]
+		}
+		if len(keys) > 0 && keys[0] == p.Keys[side] {
+			pairs = append(pairs, p)
+		}
+	}
+	return pairs, nil
 }
 
 // PairsByID returns those of the pairs of a mailbox that have these ids.

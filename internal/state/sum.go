@@ -47,6 +47,21 @@ func (db *DB) Count(ctx context.Context, box mail.Box, side mail.Side) (int, err
 	return sum.Count(), err
 }
 
+// Extent returns how many pairs of a mailbox have a key on a side, and the highest of these keys, "" if there is none.
+func (db *DB) Extent(ctx context.Context, box mail.Box, side mail.Side) (count int, highest mail.Key, err error) {
+	id, sums, err := readSums(ctx, db.readers, db.stored(box))
+	if err == nil {
+		c := keyColumn(side)
+		err = each(ctx, db.readers, "SELECT max("+c+") FROM pair WHERE mailbox = ? AND "+c+" IS NOT NULL", []any{id}, func(rows *sql.Rows) error {
+			var key []byte
+			err := scan(rows, &key)
+			highest = mail.Key(key)
+			return err
+		})
+	}
+	return sums.sides[side].Count(), highest, explain("read extent", err)
+}
+
 // Counts returns how many pairs each mailbox has; mailboxes without any are left out.
 func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 	counts := map[mail.Box]int{}

@@ -44,7 +44,7 @@ func TestSums(t *testing.T) {
 					case what < 7:
 						was := known[rapid.SampledFrom(ids).Draw(rt, "id")]
 						altered := was
-						altered.Flags, altered.Lacks = p.Flags, p.Lacks
+						altered.Flags, altered.Lacks, altered.Box = p.Flags, p.Lacks, p.Box
 						if err := tx.AlterPair(&was, &altered); err != nil {
 							return err
 						}

@@ -109,6 +109,19 @@ type Warmer interface {
 	Warm(ctx context.Context, box mail.Box)
 }
 
+// Foreseer is a store that can tell in a view what Identify tells of the messages that arrived, in the same flight, where they may have
+// been moved there.
+type Foreseer interface {
+	// Foresee is told what is known of mailboxes that changed, before they are viewed. It changes nothing.
+	Foresee(known map[mail.Box]Known)
+}
+
+// Known is what the base has of one side of a mailbox.
+type Known struct {
+	Count   int      // of messages
+	Highest mail.Key // "" if there are none
+}
+
 // Creator is implemented by stores that make several mailboxes in less time than one after the other.
 type Creator interface {
 	// CreateBoxes does for each what CreateBox does, and tells what a view of it shows then. There is one answer for each.

@@ -158,6 +158,7 @@ func (s *Store) statuses(l *listing) []store.Status {
 		}
 		at[box] = len(list)
 		s.names[box], raws[box] = it.Name, it.Raw
+		delete(s.told, box)
 		st := store.Status{Box: box, Role: roleOf(it.Attrs), Total: -1}
 		if err != nil {
 			st.Err = mail.WithHint(fmt.Errorf("list mailbox %q: %w", box, err), renameHint)
@@ -169,7 +170,8 @@ func (s *Store) statuses(l *listing) []store.Status {
 			}
 			const all = imap.HasUIDValidity | imap.HasUIDNext | imap.HasMessages
 			if d.Has&all == all {
-				st.Mark = state{d.UIDValidity, d.UIDNext, d.HighestModSeq, d.Messages}.mark()
+				s.told[box] = state{d.UIDValidity, d.UIDNext, d.HighestModSeq, d.Messages}
+				st.Mark = s.told[box].mark()
 			}
 		}
 		s.filled[box] = st.Total > 0

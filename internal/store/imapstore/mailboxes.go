@@ -134,6 +134,7 @@ func (s *Store) forget(box mail.Box) {
 	maps.DeleteFunc(s.floors, func(name mail.Box, _ uint32) bool { return inside(name) })
 	maps.DeleteFunc(s.holding, func(name mail.Box, _ mail.Storable) bool { return inside(name) })
 	maps.DeleteFunc(s.filled, func(name mail.Box, _ bool) bool { return inside(name) })
+	maps.DeleteFunc(s.told, func(name mail.Box, _ state) bool { return inside(name) })
 	for _, name := range s.special {
 		if inside(name) {
 			s.special = nil // to be listed again

@@ -16,7 +16,8 @@ type seen struct {
 	stable []string // nil where the server has no stable ids
 	table  []mail.Flags
 	index  map[mail.Flags]uint32
-	octets int // of the keywords in table
+	idents map[uint32]mail.Ident // see Store.Foresee
+	octets int                   // of the keywords in table
 	sorted bool
 }
 
@@ -78,7 +79,7 @@ func (v *seen) order() {
 		at[i] = i
 	}
 	slices.SortStableFunc(at, func(a, b int) int { return int(v.uids[a]) - int(v.uids[b]) })
-	w := seen{table: v.table, index: v.index, octets: v.octets, sorted: true}
+	w := seen{table: v.table, index: v.index, idents: v.idents, octets: v.octets, sorted: true}
 	for k, i := range at {
 		if k+1 < len(at) && v.uids[at[k+1]] == v.uids[i] {
 			continue
@@ -123,6 +124,9 @@ func (v *seen) all(ctx context.Context) iter.Seq2[mail.Entry, error] {
 			e := mail.Entry{Key: mail.UIDKey(uid), Flags: v.table[v.flags[i]]}
 			if v.stable != nil {
 				e.Ident.Stable = v.stable[i]
+			}
+			if id, ok := v.idents[uid]; ok {
+				e.Ident, e.Identified = id.Merge(e.Ident), true
 			}
 			if !yield(e, nil) {
 				return

@@ -49,26 +49,28 @@ type Store struct {
 	slots chan struct{} // one for each connection that may be in use
 	link  link
 
-	mu      sync.Mutex
-	idle    []*conn // the one used last comes last
-	open    map[*conn]struct{}
-	past    store.Counts // of connections that are closed
-	less    int          // slots that are not given back, since the server let no more in
-	lost    int          // uploads that a connection did not survive, in this session
-	closed  bool
-	opened  bool // Hello succeeded
-	hint    hint
-	space   space
-	names   map[mail.Box]string        // as the server spells them, learned from its list
-	special map[string]mail.Box        // by role, learned from its list; nil: not listed yet
-	epochs  map[mail.Box]uint32        // seen in this session, see check
-	nexts   map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
-	floors  map[mail.Box]uint32        // UIDNEXT in the last view of each mailbox: a lower one is another epoch
-	holding map[mail.Box]mail.Storable // learned from SELECT
-	filled  map[mail.Box]bool          // those that had messages when they were listed
-	views   int                        // how many were taken
-	viewed  map[mail.Box]int           // the number of the last view of each mailbox
-	listed  *listing                   // asked for by Hello, for the first Boxes
+	mu       sync.Mutex
+	idle     []*conn // the one used last comes last
+	open     map[*conn]struct{}
+	past     store.Counts // of connections that are closed
+	less     int          // slots that are not given back, since the server let no more in
+	lost     int          // uploads that a connection did not survive, in this session
+	closed   bool
+	opened   bool // Hello succeeded
+	hint     hint
+	space    space
+	names    map[mail.Box]string        // as the server spells them, learned from its list
+	special  map[string]mail.Box        // by role, learned from its list; nil: not listed yet
+	epochs   map[mail.Box]uint32        // seen in this session, see check
+	nexts    map[mail.Box]uint32        // a UIDNEXT that each mailbox had in this session, for tokens
+	floors   map[mail.Box]uint32        // UIDNEXT in the last view of each mailbox: a lower one is another epoch
+	holding  map[mail.Box]mail.Storable // learned from SELECT
+	filled   map[mail.Box]bool          // those that had messages when they were listed
+	told     map[mail.Box]state         // what the last list told of them
+	foreseen map[mail.Box]uint32        // see Foresee: from which UID on messages are to be identified
+	views    int                        // how many were taken
+	viewed   map[mail.Box]int           // the number of the last view of each mailbox
+	listed   *listing                   // asked for by Hello, for the first Boxes
 }
 
 var (
@@ -96,7 +98,7 @@ func New(cfg Config) *Store {
 	}
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
-		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{}, filled: map[mail.Box]bool{},
+		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{}, filled: map[mail.Box]bool{}, told: map[mail.Box]state{},
 		viewed: map[mail.Box]int{},
 	}
 }

@@ -57,7 +57,8 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	if o.QResync == nil && (!v.since || !v.c.condstor || v.c.qresync || v.old.modseq == 0) {
 		return v.takeWhole(ctx)
 	}
-	if err := v.s.enter(ctx, v.c, v.box, o); err != nil {
+	idents, err := v.enter(ctx, o)
+	if err != nil {
 		return nil, err
 	}
 	now := v.entered()
@@ -71,6 +72,7 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 		}
 		v.seen.order()
 		v.seen.drop(v.gone)
+		v.seen.idents = idents
 		return v.delta(ctx, now), nil
 	case v.c.condstor:
 		if view, err := v.condstore(ctx, now); view != nil || err != nil {

@@ -1,0 +1,92 @@
+package state
+
+import (
+	"context"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"mailtwin/internal/mail"
+)
+
+// TestPairsByKey: whatever keys are asked for, dense or not, in any order and more than once, those pairs come that have them, in order.
+func TestPairsByKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	db := open(t)
+	fill(t, db, 400)
+	has := map[mail.Key]bool{}
+	write(t, db, func(tx *Tx) error {
+		for p, err := range db.Pairs(ctx, "INBOX", mail.Remote) {
+			if err != nil {
+				return err
+			}
+			if has[p.Keys[mail.Remote]] = p.ID%7 != 0; p.ID%7 != 0 {
+				continue
+			}
+			if err := tx.DropPair(p.ID); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	dense := 0
+	rapid.Check(t, func(rt *rapid.T) {
+		from := rapid.IntRange(1, 380).Draw(rt, "from")
+		step := rapid.IntRange(1, 3).Draw(rt, "step")
+		var keys []mail.Key
+		for i := range rapid.IntRange(0, 150).Draw(rt, "n") {
+			keys = append(keys, mail.UIDKey(uint32(from+step*i)))
+		}
+		for range rapid.IntRange(0, 3).Draw(rt, "more") {
+			keys = append(keys, mail.Key(rapid.SampledFrom([]string{"x", "0000000005", string(mail.UIDKey(77))}).Draw(rt, "key")))
+		}
+		if isDense(keys) {
+			dense++
+		}
+		want := 0
+		seen := map[mail.Key]bool{}
+		for _, k := range keys {
+			if has[k] && !seen[k] {
+				want++
+			}
+			seen[k] = true
+		}
+		pairs, err := db.PairsByKey(ctx, "INBOX", mail.Remote, keys)
+		if err != nil || len(pairs) != want {
+			rt.Fatalf("%d pairs, want %d: %v", len(pairs), want, err)
+		}
+		last := mail.Key("")
+		for _, p := range pairs {
+			k := p.Keys[mail.Remote]
+			if !seen[k] || !has[k] || k <= last {
+				rt.Fatalf("%q after %q", k, last)
+			}
+			last = k
+		}
+	})
+	if dense == 0 {
+		t.Error("none was dense")
+	}
+}
+
+// TestExtent: the number of keys of a side, and the highest.
+func TestExtent(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	if n, high, err := db.Extent(t.Context(), "INBOX", mail.Remote); n != 0 || high != "" || err != nil {
+		t.Error(n, high, err)
+	}
+	fill(t, db, 12)
+	write(t, db, func(tx *Tx) error {
+		p := pairOf(99)
+		p.Keys[mail.Remote] = ""
+		return tx.PutPair(&p)
+	})
+	for _, side := range mail.Sides {
+		want, keys := []int{13, 12}[side], []mail.Key{pairOf(99).Keys[mail.Local], mail.UIDKey(12)}
+		if n, high, err := db.Extent(t.Context(), "INBOX", side); n != want || high != keys[side] || err != nil {
+			t.Error(side, n, high, err)
+		}
+	}
+}

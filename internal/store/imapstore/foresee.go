@@ -1,0 +1,77 @@
+package imapstore
+
+import (
+	"context"
+
+	"mailtwin/internal/imap"
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+)
+
+// maxForeseen is how many messages are identified at most although nobody asked yet.
+const maxForeseen = 20_000
+
+// Foresee implements store.Foreseer: if messages are missing in one mailbox and there are new ones in another, who these are will be
+// asked next. It takes a server time to find out, and the answer a round trip, unless the views ask for it.
+func (s *Store) Foresee(known map[mail.Box]store.Known) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.foreseen = nil
+	from := map[mail.Box]uint32{}
+	gone, arrived := 0, 0
+	for box, k := range known {
+		now, ok := s.told[box]
+		last, isUID := k.Highest.UID()
+		if !ok || !isUID && k.Highest != "" {
+			continue
+		}
+		n := 0
+		if now.next > last+1 {
+			n = min(int(now.next-last-1), int(now.messages))
+			from[box] = last + 1
+		}
+		arrived += n
+		gone += max(0, k.Count+n-int(now.messages))
+	}
+	if gone > 0 && arrived > 0 && arrived <= maxForeseen {
+		s.foreseen = from
+	}
+}
+
+// enter opens the mailbox. The identities of new messages come in the same flight, if they are going to be asked for.
+func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) (map[uint32]mail.Ident, error) {
+	v.s.mu.Lock()
+	from, ok := v.s.foreseen[v.box]
+	delete(v.s.foreseen, v.box)
+	v.s.mu.Unlock()
+	if !ok || o.QResync == nil || o.QResync.UIDValidity == 0 {
+		return nil, v.s.enter(ctx, v.c, v.box, o)
+	}
+	op, err := v.s.send(v.c, v.box, o)
+	if err != nil {
+		return nil, err
+	}
+	idents := map[uint32]mail.Ident{}
+	call := v.c.client.UIDFetch(imap.NumRange(from, maxUID), idItems(false), imap.FetchOptions{}, func(m *imap.Message) error {
+		select {
+		case <-op.call.Done():
+		default:
+			return nil // of the mailbox that was open before
+		}
+		id, err := identOf(m)
+		if err == nil && m.HasSize && len(m.Header) > 0 && len(idents) < maxForeseen {
+			idents[m.UID] = id
+		}
+		return err
+	})
+	if _, err := op.call.Wait(ctx); err != nil {
+		return nil, v.s.absent(ctx, v.c, op.name, err)
+	}
+	if err := op.entered(); err != nil {
+		return nil, err
+	}
+	if _, err := call.Wait(ctx); broken(err) {
+		return nil, err
+	}
+	return idents, nil // what the server did not tell is asked again
+}
