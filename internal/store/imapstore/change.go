@@ -46,26 +46,23 @@ func waitAll[T any](ctx context.Context, calls []*imap.Call[T]) (first error) {
 // Move implements store.Store: MOVE (RFC 6851), else COPY and expunge.
 func (s *Store) Move(ctx context.Context, from mail.Box, intents []mail.Intent, keep bool) ([]mail.Done, error) {
 	done := make([]mail.Done, len(intents))
-	err := s.change(ctx, from, maxUID, func(c *conn) error {
-		groups := map[mail.Box][]int{}
-		var order []mail.Box
-		var entries []mail.Entry
-		for i := range intents {
-			in := &intents[i]
-			if len(groups[in.Box]) == 0 {
-				order = append(order, in.Box)
-			}
-			groups[in.Box] = append(groups[in.Box], i)
-			entries = append(entries, mail.Entry{Key: in.From.Key, Ident: in.Entry.Ident})
+	if len(intents) == 0 {
+		return done, nil
+	}
+	groups := map[mail.Box][]int{}
+	var order []mail.Box
+	var removed []mail.Entry
+	for i := range intents {
+		in := &intents[i]
+		if len(groups[in.Box]) == 0 {
+			order = append(order, in.Box)
 		}
-		if len(entries) == 0 {
-			return nil
-		}
+		groups[in.Box] = append(groups[in.Box], i)
 		if !keep {
-			if err := s.sample(ctx, c, entries); err != nil {
-				return err
-			}
+			removed = append(removed, mail.Entry{Key: in.From.Key, Ident: in.Entry.Ident})
 		}
+	}
+	err := s.removing(ctx, from, removed, func(c *conn) error {
 		for _, to := range order {
 			if err := s.moveTo(ctx, c, to, intents, groups[to], keep, done); err != nil {
 				return err

@@ -7,7 +7,6 @@ import (
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
-	"mailtwin/internal/store"
 )
 
 // Delete implements store.Store.
@@ -19,10 +18,7 @@ func (s *Store) Delete(ctx context.Context, box mail.Box, entries []mail.Entry) 
 	if err != nil {
 		return nil, fmt.Errorf("delete messages of %q: %w", box, err)
 	}
-	err = s.change(ctx, box, maxUID, func(c *conn) (err error) {
-		if err := s.sample(ctx, c, entries); err != nil {
-			return err
-		}
+	err = s.removing(ctx, box, entries, func(c *conn) (err error) {
 		keys := make([]mail.Key, len(entries))
 		for i := range entries {
 			keys[i] = entries[i].Key
@@ -183,56 +179,3 @@ func mark(ctx context.Context, c *conn, set imap.NumSet) (there imap.NumSet, oth
 
 // both returns what is in both sets, in time proportional to their ranges: a server may name four billion messages.
 func both(a, b imap.NumSet) imap.NumSet { return without(a, without(a, b)) }
-
-// sample compares the first and the highest message with what is known of them, before anything is removed (rule 9): a server that
-// was restored may show other messages under the same UIDs.
-func (s *Store) sample(ctx context.Context, c *conn, entries []mail.Entry) error {
-	known := map[uint32]mail.Ident{}
-	highest := entries[0]
-	for _, e := range entries {
-		if e.Key > highest.Key {
-			highest = e
-		}
-	}
-	var set imap.NumSet
-	for _, e := range []mail.Entry{entries[0], highest} {
-		if uid, ok := e.Key.UID(); ok && e.Ident != (mail.Ident{}) {
-			known[uid] = e.Ident
-			set.Add(uid)
-		}
-	}
-	if set.Empty() {
-		return nil
-	}
-	var doubt imap.NumSet
-	err := fetchAll(ctx, c, set, idItems(false), func(m *imap.Message) error {
-		is, err := identOf(m)
-		if want := known[m.UID]; err == nil && !surely(want, is) {
-			doubt.Add(m.UID)
-		}
-		return err
-	})
-	if err != nil || doubt.Empty() {
-		return err
-	}
-	return fetchAll(ctx, c, doubt, idItems(true), func(m *imap.Message) error {
-		is, err := identOf(m)
-		if want := known[m.UID]; err == nil && (want.Digest.IsZero() || want.Digest != is.Digest) {
-			err = fmt.Errorf("%w: message %d is another one than was synced", store.ErrEpoch, m.UID)
-		}
-		return err
-	})
-}
-
-// surely reports whether a message is the known one without reading it.
-func surely(want, is mail.Ident) bool {
-	switch {
-	case want.Stable != "" && is.Stable != "" && want.Stable == is.Stable:
-		return true
-	case want.Size != 0 && want.Size != is.Size:
-		return false
-	case !want.MessageID.IsZero() || !is.MessageID.IsZero():
-		return want.MessageID == is.MessageID
-	}
-	return want.Date == is.Date
-}

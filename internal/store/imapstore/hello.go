@@ -104,6 +104,7 @@ func (s *Store) hello(ctx context.Context, last string) (store.Greeting, error) 
 	s.link.begin(h.Link, s.cfg.Now())
 	clear(s.epochs)
 	clear(s.nexts)
+	clear(s.told)
 	clear(s.floors)
 	s.mu.Unlock()
 	select {

@@ -205,6 +205,11 @@ func highest(keys []mail.Key) (high uint32) {
 // change runs an effect on messages up to a UID of a mailbox that is open for writing, in the epoch that was seen. The effect is
 // never repeated; opening the mailbox is, if the connection has died at rest.
 func (s *Store) change(ctx context.Context, box mail.Box, high uint32, fn func(*conn) error) error {
+	return s.changing(ctx, box, func(c *conn) error { return s.visit(ctx, c, box, high) }, fn)
+}
+
+// changing is change for a mailbox that open makes sure to be open.
+func (s *Store) changing(ctx context.Context, box mail.Box, open, fn func(*conn) error) error {
 	if s.cfg.ReadOnly {
 		return errReadOnly
 	}
@@ -213,7 +218,7 @@ func (s *Store) change(ctx context.Context, box mail.Box, high uint32, fn func(*
 		if err != nil {
 			return s.fault(ctx, err)
 		}
-		err = s.visit(ctx, c, box, high)
+		err = open(c)
 		if err != nil && try == 0 && ctx.Err() == nil && s.again(ctx, err) {
 			s.release(c, err)
 			continue

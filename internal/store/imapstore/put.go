@@ -16,6 +16,12 @@ import (
 func (s *Store) Prepare(ctx context.Context, box mail.Box, entries []mail.Entry) ([]mail.Token, error) {
 	s.mu.Lock()
 	validity, next := s.epochs[box], s.nexts[box]
+	if told := s.told[box]; next == 0 && (validity == 0 || validity == told.validity) {
+		validity, next = told.validity, told.next
+		if validity != 0 && next != 0 {
+			s.epochs[box], s.nexts[box] = validity, next
+		}
+	}
 	s.mu.Unlock()
 	if validity == 0 || next == 0 {
 		err := s.read(ctx, box, func(c *conn) error {
