@@ -187,7 +187,7 @@ func (a *app) export(ctx context.Context, t *target, u *ui.UI, progress *ui.Prog
 		return out, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	s, err := a.open(ctx, t, u, true)
+	s, err := a.open(ctx, t, u, true, false)
 	if err != nil {
 		return out, err
 	}

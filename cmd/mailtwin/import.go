@@ -227,7 +227,7 @@ func (a *app) samePlaces(account *config.Account, old *migrate.Old, path string)
 
 // importState fills the state of an account.
 func (a *app) importState(ctx context.Context, t *target, u *ui.UI, progress *ui.Progress, old *migrate.Old, o importOptions) (res migrate.Result, backup string, err error) {
-	s, err := a.open(ctx, t, u, o.dryRun)
+	s, err := a.open(ctx, t, u, o.dryRun, true)
 	if err != nil {
 		return res, "", err
 	}

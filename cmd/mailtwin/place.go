@@ -270,9 +270,9 @@ func (a *app) openAccount(ctx context.Context, t *target, p *place, u *ui.UI, wr
 	if _, err := os.Stat(a.statePath(t.Name)); errors.Is(err, fs.ErrNotExist) {
 		return notSynced(t)
 	}
-	p.session, err = a.open(ctx, t, u, false)
+	p.session, err = a.open(ctx, t, u, false, false)
 	if !write && errors.Is(err, state.ErrLocked) {
-		p.session, err = a.open(ctx, t, u, true)
+		p.session, err = a.open(ctx, t, u, true, false)
 	}
 	if err != nil {
 		return err

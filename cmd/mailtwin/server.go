@@ -81,7 +81,7 @@ func (a *app) openServer(ctx context.Context, t *target, u *ui.UI, write bool) (
 		return s, usagef("mailtwin dedupe "+t.given, "neither side of account %q is a server", t.Name)
 	}
 	if _, err := os.Stat(a.statePath(t.Name)); !t.adHoc && err == nil {
-		if s.session, err = a.open(ctx, t, u, !write); err != nil {
+		if s.session, err = a.open(ctx, t, u, !write, false); err != nil {
 			return s, err
 		}
 		s.store, _ = s.session.options.Stores[s.side].(*imapstore.Store)

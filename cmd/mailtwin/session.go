@@ -26,8 +26,9 @@ type session struct {
 	db      *state.DB
 }
 
-// open makes an account ready for the engine. readOnly: nothing is written anywhere, and no lock taken.
-func (a *app) open(ctx context.Context, t *target, u *ui.UI, readOnly bool) (_ *session, err error) {
+// open makes an account ready for the engine. readOnly: nothing is written anywhere, and no lock taken. online: servers are going to be
+// asked, so they may greet while the state is opened.
+func (a *app) open(ctx context.Context, t *target, u *ui.UI, readOnly, online bool) (_ *session, err error) {
 	s := &session{}
 	defer func() {
 		if err != nil {
@@ -40,12 +41,17 @@ func (a *app) open(ctx context.Context, t *target, u *ui.UI, readOnly bool) (_ *
 			return nil, err
 		}
 	}
-	if s.db, err = state.Open(ctx, path, state.Options{ReadOnly: readOnly, Now: a.now}); err != nil {
+	s.options = engineOptions(t)
+	if s.options.Stores, err = a.stores(t, u, readOnly); err != nil {
 		return nil, err
 	}
-	s.options = engineOptions(t)
+	for _, st := range s.options.Stores {
+		if r, ok := st.(interface{ Reach(context.Context) }); ok && online {
+			r.Reach(ctx)
+		}
+	}
+	s.db, err = state.Open(ctx, path, state.Options{ReadOnly: readOnly, Now: a.now})
 	s.options.State, s.options.Now = s.db, a.now
-	s.options.Stores, err = a.stores(t, u, readOnly)
 	return s, err
 }
 
@@ -83,17 +89,19 @@ func (s *session) prune(ctx context.Context) error {
 
 // close gives everything back, the lock last.
 func (s *session) close() error {
-	var errs []error
-	for _, st := range s.options.Stores {
+	var errs [4]error
+	var all sync.WaitGroup
+	for i, st := range s.options.Stores {
 		if st != nil {
-			errs = append(errs, closeStore(st))
+			all.Go(func() { errs[i] = closeStore(st) })
 		}
 	}
 	if s.db != nil {
-		errs = append(errs, s.db.Close())
+		all.Go(func() { errs[2] = s.db.Close() })
 	}
-	errs = append(errs, s.lock.Release())
-	return errors.Join(errs...)
+	all.Wait()
+	errs[3] = s.lock.Release()
+	return errors.Join(errs[:]...)
 }
 
 func closeStore(st store.Store) error {

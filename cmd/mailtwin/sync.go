@@ -75,7 +75,7 @@ func runSync(ctx context.Context, a *app, o syncOptions) error {
 
 // syncOne syncs an account, tells what was done, and runs its hook.
 func (a *app) syncOne(ctx context.Context, t *target, u *ui.UI, progress *ui.Progress, o syncOptions) exitCode {
-	s, err := a.open(ctx, t, u, o.dryRun)
+	s, err := a.open(ctx, t, u, o.dryRun, true)
 	if err != nil {
 		return a.failSync(ctx, u, t, engine.Result{}, o, err)
 	}

@@ -79,7 +79,7 @@ func (a *app) verify(ctx context.Context, t *target, u *ui.UI, full bool) (repor
 		return report, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	s, err := a.open(ctx, t, u, true)
+	s, err := a.open(ctx, t, u, true, true)
 	if err != nil {
 		return report, err
 	}

@@ -175,15 +175,14 @@ func (s *Store) drop(c *conn) {
 // dial opens a connection, logs in and enables what there is to enable. also, if not nil, sends further commands in the
 // same flight.
 func (s *Store) dial(ctx context.Context, also func(*conn)) (*conn, error) {
-	c := &conn{wire: &linkConn{}}
-	cfg := s.cfg.Client
-	cfg.Dial = s.dialer(c.wire)
-	client, err := imap.Dial(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
+	c, err := s.reached(ctx)
+	if c == nil && err == nil {
+		c, err = s.connect(ctx)
 	}
-	c.client = client
-	client.OnUnsolicited(c.heard)
+	if err != nil {
+		return nil, err
+	}
+	c.client.OnUnsolicited(c.heard)
 	s.mu.Lock()
 	s.open[c] = struct{}{}
 	caps := s.hint.Caps
@@ -191,6 +190,18 @@ func (s *Store) dial(ctx context.Context, also func(*conn)) (*conn, error) {
 	if err := s.login(ctx, c, caps, also); err != nil {
 		s.drop(c)
 		return nil, err
+	}
+	return c, nil
+}
+
+// connect opens a connection, up to the greeting.
+func (s *Store) connect(ctx context.Context) (*conn, error) {
+	c := &conn{wire: &linkConn{}}
+	cfg := s.cfg.Client
+	cfg.Dial = s.dialer(c.wire)
+	var err error
+	if c.client, err = imap.Dial(ctx, cfg); err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return c, nil
 }
@@ -238,6 +249,7 @@ func (s *Store) login(ctx context.Context, c *conn, caps []string, also func(*co
 
 // Close implements store.Store. Connections that are in use end with their calls, which fail from now on.
 func (s *Store) Close() error {
+	s.dropReached()
 	s.mu.Lock()
 	s.closed = true
 	idle := s.idle

@@ -70,7 +70,8 @@ type Store struct {
 	foreseen map[mail.Box]uint32        // see Foresee: from which UID on messages are to be identified
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
-	listed   *listing                   // asked for by Hello, for the first Boxes
+	ahead    *reach
+	listed   *listing // asked for by Hello, for the first Boxes
 }
 
 var (
