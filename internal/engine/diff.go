@@ -67,9 +67,9 @@ func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Who
 // deltaChunk is how many changed messages are looked up in the base at a time.
 const deltaChunk = 1000
 
-// diffDelta adds the news of a delta; false if its arithmetic does not agree with the number of messages that the mailbox
+// diffDelta adds the news of a delta, of which the pairs of some keys were read early; false if its arithmetic does not agree with the number of messages that the mailbox
 // has (rule 10).
-func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta) (agrees bool, err error) {
+func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta, early map[mail.Key]*mail.Pair) (agrees bool, err error) {
 	total, err := r.db.Count(ctx, b.name, side)
 	if err != nil {
 		return false, stateError(err)
@@ -80,15 +80,17 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 			return false, err
 		}
 		if chunk = append(chunk, e); len(chunk) == deltaChunk {
-			r.warm(ctx, b, side.Other())
-			n, err := r.diffChunk(ctx, b, side, chunk)
+			if !b.viewed[side.Other()] {
+				r.warm(ctx, b, side.Other())
+			}
+			n, err := r.diffChunk(ctx, b, side, chunk, early)
 			if err != nil {
 				return false, err
 			}
 			total, chunk = total+n, chunk[:0]
 		}
 	}
-	n, err := r.diffChunk(ctx, b, side, chunk)
+	n, err := r.diffChunk(ctx, b, side, chunk, early)
 	if err != nil {
 		return false, err
 	}
@@ -101,10 +103,9 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 // warm has a store get ready for a mailbox in which much is going to be done, while that is being found out.
 func (r *run) warm(ctx context.Context, b *boxRun, side mail.Side) {
 	s, ok := r.stores[side].(store.Warmer)
-	if !ok || r.o.crash != nil || r.o.DryRun || b.warmed || b.viewed[side] {
+	if !ok || r.o.crash != nil || r.o.DryRun || b.warmed.Swap(true) {
 		return
 	}
-	b.warmed = true
 	r.background.Go(func() { s.Warm(ctx, b.name) })
 }
 
@@ -129,10 +130,12 @@ func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 }
 
 // diffChunk adds changed messages in key order; it returns how many arrived.
-func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry) (arrived int, err error) {
-	keys := make([]mail.Key, len(chunk))
-	for i, e := range chunk {
-		keys[i] = e.Key
+func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry, early map[mail.Key]*mail.Pair) (arrived int, err error) {
+	keys := make([]mail.Key, 0, len(chunk))
+	for _, e := range chunk {
+		if _, ok := early[e.Key]; !ok {
+			keys = append(keys, e.Key)
+		}
 	}
 	pairs, err := r.pairsByKey(ctx, b.name, side, keys)
 	if err != nil {
@@ -146,7 +149,10 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 	}
 	marked := r.o.Expunge != plan.ExpungeNone
 	for _, e := range chunk {
-		p := byKey[e.Key]
+		p := early[e.Key]
+		if p == nil {
+			p = byKey[e.Key]
+		}
 		if p == nil {
 			arrived++
 		} else if !plan.HasNews(side, p, e.Flags, marked) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -65,7 +66,8 @@ type boxRun struct {
 	missing  [2]bool // both had it, this side has it no more
 	revived  [2]bool // it was missing and is to be created again
 	viewed   [2]bool
-	warmed   bool
+	warmed   atomic.Bool
+	early    [2]*early
 	ahead    [2]func() (mail.View, error) // a view that was asked for already
 	proven   [2]mail.Mark                 // by the views of this run
 	left     map[mail.Left]int

@@ -23,6 +23,7 @@ func (r *run) view(ctx context.Context) error {
 	if err := r.foresee(ctx); err != nil {
 		return err
 	}
+	r.listen(ctx)
 	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
 		defer r.viewAhead(ctx, b, mail.Remote)()
 		for _, side := range mail.Sides {
@@ -130,6 +131,7 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 		ask, b.ahead[side] = b.ahead[side], nil
 	}
 	v, err := ask()
+	early := b.takeEarly(side)
 	if err != nil {
 		return err
 	}
@@ -141,13 +143,16 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 	if err != nil {
 		return err
 	}
+	if voided {
+		early = nil
+	}
 	switch v := v.(type) {
 	case mail.Whole:
 		err = r.diffWhole(ctx, b, side, v)
 		b.now.WholeAt[side] = r.o.Now()
 	case mail.Delta:
 		var agrees bool
-		agrees, err = r.diffDelta(ctx, b, side, v)
+		agrees, err = r.diffDelta(ctx, b, side, v, early)
 		if err == nil && !agrees {
 			r.note(b.name, "what the %s side says of its changes does not agree with its number of messages; looking at all of them", side)
 			return r.viewSide(ctx, b, side, "")

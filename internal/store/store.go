@@ -109,6 +109,13 @@ type Warmer interface {
 	Warm(ctx context.Context, box mail.Box)
 }
 
+// Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of
+// them can be looked up meanwhile.
+type Teller interface {
+	// Tell has fn called from now on, from one goroutine for each view. It must return at once and may keep the keys.
+	Tell(fn func(box mail.Box, keys []mail.Key))
+}
+
 // Foreseer is a store that can tell in a view what Identify tells of the messages that arrived, in the same flight, where they may have
 // been moved there.
 type Foreseer interface {

@@ -38,6 +38,36 @@ func (s *Store) Foresee(known map[mail.Box]store.Known) {
 	}
 }
 
+// tellFrom is how many messages are told at a time.
+const tellFrom = 256
+
+// Tell implements store.Teller: of what QRESYNC tells while a mailbox is opened.
+func (s *Store) Tell(fn func(mail.Box, []mail.Key)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.tell = fn
+}
+
+// tell returns what passes on the messages that the server told of.
+func (v *viewer) tell() func(uid uint32) {
+	v.s.mu.Lock()
+	fn := v.s.tell
+	v.s.mu.Unlock()
+	if fn == nil {
+		return func(uint32) {}
+	}
+	var keys []mail.Key
+	return func(uid uint32) {
+		if keys == nil {
+			keys = make([]mail.Key, 0, tellFrom)
+		}
+		if keys = append(keys, mail.UIDKey(uid)); len(keys) == tellFrom {
+			fn(v.box, keys)
+			keys = nil
+		}
+	}
+}
+
 // enter opens the mailbox. The identities of new messages come in the same flight, if they are going to be asked for.
 func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) (map[uint32]mail.Ident, error) {
 	v.s.mu.Lock()

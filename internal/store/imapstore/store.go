@@ -71,7 +71,8 @@ type Store struct {
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
 	ahead    *reach
-	listed   *listing // asked for by Hello, for the first Boxes
+	tell     func(mail.Box, []mail.Key) // see Tell
+	listed   *listing                   // asked for by Hello, for the first Boxes
 }
 
 var (

@@ -41,12 +41,14 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	o := imap.SelectOptions{}
 	if v.since && v.c.qresync && v.old.modseq > 0 {
 		o.QResync = &imap.QResync{UIDValidity: v.old.validity, ModSeq: v.old.modseq}
+		tell := v.tell()
 		o.OnFetch = func(m imap.Message) {
 			if v.vague = v.vague || !m.HasFlags || len(v.seen.uids) > maxChanged || v.seen.octets > maxKeywords; v.vague {
 				v.seen = seen{} // everything is asked for
 				return
 			}
 			v.seen.add(&m)
+			tell(m.UID)
 		}
 		o.OnVanished = func(set imap.NumSet, _ bool) {
 			if v.vague = v.vague || !v.gone.AddLater(set, maxGone/2); v.vague {

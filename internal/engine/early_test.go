@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"testing"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
+	"mailtwin/internal/store/memstore"
+)
+
+// teller tells what a view is going to show, and what it is not, as a server may.
+type teller struct {
+	store.Store
+	fn   func(mail.Box, []mail.Key)
+	from int // a key of so many is told
+}
+
+func (s *teller) Tell(fn func(mail.Box, []mail.Key)) { s.fn = fn }
+
+func (s *teller) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.View, error) {
+	v, err := s.Store.View(ctx, box, since)
+	if d, ok := v.(mail.Delta); ok && s.fn != nil {
+		keys := []mail.Key{mail.UIDKey(9999), mail.UIDKey(3)}
+		n := 0
+		for e, err := range d.Changed {
+			if n++; err == nil && n%s.from == 0 {
+				keys = append(keys, e.Key, e.Key)
+			}
+		}
+		for _, part := range chunks(keys, 7) {
+			s.fn(box, part)
+		}
+		s.fn("nowhere", keys)
+	}
+	return v, err
+}
+
+// TestEarly: what is read while a server tells of changes makes no difference but of time.
+func TestEarly(t *testing.T) {
+	t.Parallel()
+	for name, from := range map[string]int{"all": 1, "some": 3} {
+		for kept, packFrom := range map[string]int{"kept": 8192, "packed": -1, "a part": 50} {
+			t.Run(name+" "+kept, func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t, memstore.Options{}, memstore.Options{Delta: true})
+				w.o.packFrom = packFrom
+				tell := &teller{from: from}
+				w.wrap = func(side mail.Side, s store.Store) store.Store {
+					if side == mail.Local {
+						return s
+					}
+					tell.Store = s
+					return tell
+				}
+				keys := w.fill(mail.Remote, "INBOX", 1, 300)
+				w.sync()
+				w.equal(299)
+				for i, k := range keys {
+					switch i % 5 {
+					case 0, 1:
+						w.stores[mail.Remote].SetFlagsUser("INBOX", k, flags(`\Flagged`), mail.Flags{})
+					case 2:
+						w.stores[mail.Remote].DeleteUser("INBOX", k)
+					case 3:
+						w.stores[mail.Remote].MoveUser("INBOX", k, "Archive")
+					}
+				}
+				w.fill(mail.Remote, "INBOX", 300, 320)
+				w.o.Events = func(e Event) {
+					if e.Kind == EventNote {
+						t.Errorf("%s", e.Text)
+					}
+				}
+				res := w.sync()
+				w.equal(299 - 60 + 20)
+				if s := res.Summary; s.FlaggedLocal != 120 || s.DeletedLocal != 60 || s.MovedLocal != 60 || s.CopiedToLocal != 20 {
+					t.Errorf("%+v", s)
+				}
+				w.still()
+			})
+		}
+	}
+}
