@@ -18,7 +18,7 @@ LINT_VERSION := v2.15.0
 .PHONY: build test short lint race fuzz crash crash-long bench cross tools servers clean
 
 build:
-	$(GO) build -o mailtwin ./cmd/mailtwin
+	CGO_ENABLED=0 $(GO) build -o mailtwin ./cmd/mailtwin
 
 test: servers
 	MAILTWIN_E2E=1 $(GO) test $(TESTFLAGS) ./...

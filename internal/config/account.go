@@ -2,14 +2,23 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"mailtwin/internal/mail"
 )
 
-var nameForm = regexp.MustCompile(`^[\pL\pN_][\pL\pN._@+-]*$`)
+// isName reports whether an account can be called so: letters, digits and some marks, which cannot come first.
+func isName(name string) bool {
+	for i, c := range name {
+		if !unicode.IsLetter(c) && !unicode.IsNumber(c) && c != '_' && (i == 0 || !strings.ContainsRune(".@+-", c)) {
+			return false
+		}
+	}
+	return name != "" && utf8.ValidString(name)
+}
 
 // accountReader reads one table [account.NAME].
 type accountReader struct {
@@ -43,7 +52,7 @@ func keysOf(k kind) []string {
 
 // readAccount returns nil when the account cannot be used.
 func readAccount(p *problems, name string, n *node, home string) *Account {
-	if !nameForm.MatchString(name) {
+	if !isName(name) {
 		p.add(n.line, "use letters, digits, and . _ - + @ inside", "%q is not a name for an account", name)
 	}
 	if n.kids == nil {
