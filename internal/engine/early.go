@@ -22,19 +22,27 @@ type early struct {
 // earlyWorkers is how many read at the same time; a view that follows uses as many.
 const earlyWorkers = 2
 
-// listen has the stores tell what their views are going to show.
-func (r *run) listen(ctx context.Context) {
+// listen has the stores tell what their views are going to show, until stop is called.
+func (r *run) listen(ctx context.Context) (stop func()) {
 	if r.o.crash != nil || r.o.DryRun {
-		return
+		return func() {}
 	}
+	var tellers []store.Teller
 	for _, side := range mail.Sides {
 		if s, ok := r.stores[side].(store.Teller); ok {
 			s.Tell(func(box mail.Box, keys []mail.Key) { r.told(ctx, r.boxes[box], side, keys) })
+			tellers = append(tellers, s)
+		}
+	}
+	return func() {
+		for _, s := range tellers {
+			s.Tell(nil)
 		}
 	}
 }
 
-// told begins to read pairs. The store calls it from one goroutine for each view, before that returns.
+// told begins to read pairs. The store calls it from one goroutine for each view, before that returns; whoever asked for the view calls
+// takeEarly.
 func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.Key) {
 	if b == nil {
 		return
@@ -50,7 +58,7 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 				}
 			})
 		}
-		if r.same(b, side.Other()) {
+		if b.calm[side] {
 			r.warm(ctx, b, side.Other())
 		}
 	}

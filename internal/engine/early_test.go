@@ -2,7 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"runtime"
+	"strings"
 	"testing"
+	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -79,6 +83,54 @@ func TestEarly(t *testing.T) {
 				}
 				w.still()
 			})
+		}
+	}
+}
+
+// unseen cannot be viewed.
+type unseen struct{ store.Store }
+
+func (unseen) View(context.Context, mail.Box, mail.Mark) (mail.View, error) {
+	return nil, errors.New("cannot be viewed")
+}
+
+// TestEarlyUnused: a view that was asked for ahead, and that nobody wants since the other side cannot be viewed, leaves nobody reading.
+func TestEarlyUnused(t *testing.T) { //nolint:paralleltest // it looks at all goroutines
+	w := newWorld(t, memstore.Options{}, memstore.Options{Delta: true})
+	w.o.packFrom = 8192
+	tell := &teller{from: 1}
+	fails := false
+	w.wrap = func(side mail.Side, s store.Store) store.Store {
+		switch {
+		case side == mail.Remote:
+			tell.Store = s
+			return tell
+		case fails:
+			return unseen{s}
+		}
+		return s
+	}
+	keys := w.fill(mail.Remote, "INBOX", 1, 300)
+	w.sync()
+	for _, k := range keys[:100] {
+		w.stores[mail.Remote].SetFlagsUser("INBOX", k, flags(`\Flagged`), mail.Flags{})
+	}
+	w.fill(mail.Local, "INBOX", 400, 410)
+	fails = true
+	if res, err := w.try(nil); err != nil || len(res.Errors) != 1 {
+		t.Fatal(err, res.Errors)
+	}
+	if tell.fn != nil {
+		t.Error("the store tells a run that has ended")
+	}
+	for begun := time.Now(); ; time.Sleep(time.Millisecond) {
+		stacks := make([]byte, 1<<20)
+		n := strings.Count(string(stacks[:runtime.Stack(stacks, true)]), "engine.(*run).told.func")
+		if n == 0 {
+			return
+		}
+		if time.Since(begun) > 5*time.Second {
+			t.Fatalf("%d read on", n)
 		}
 	}
 }

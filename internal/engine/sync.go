@@ -68,6 +68,8 @@ type boxRun struct {
 	viewed   [2]bool
 	warmed   atomic.Bool
 	early    [2]*early
+	calm     [2]bool                      // the other side is as it was, so that much is going to be done there if a view shows much
+	voided   bool                         // the keys of a side became void in this run
 	ahead    [2]func() (mail.View, error) // a view that was asked for already
 	proven   [2]mail.Mark                 // by the views of this run
 	left     map[mail.Left]int

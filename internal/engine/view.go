@@ -23,7 +23,7 @@ func (r *run) view(ctx context.Context) error {
 	if err := r.foresee(ctx); err != nil {
 		return err
 	}
-	r.listen(ctx)
+	defer r.listen(ctx)()
 	err := r.each(ctx, func(ctx context.Context, b *boxRun) error {
 		defer r.viewAhead(ctx, b, mail.Remote)()
 		for _, side := range mail.Sides {
@@ -75,6 +75,7 @@ func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait fu
 	var err error
 	asked := make(chan struct{})
 	since := r.since(b, side)
+	b.calm[side] = false
 	go func() {
 		defer close(asked)
 		view, err = r.stores[side].View(ctx, b.name, since)
@@ -86,6 +87,7 @@ func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait fu
 	return func() {
 		<-asked
 		b.ahead[side] = nil
+		b.takeEarly(side) // a view that nobody wanted
 	}
 }
 
@@ -126,9 +128,10 @@ func (r *run) allGone(ctx context.Context, b *boxRun, side mail.Side) error {
 // viewSide views one side of a mailbox and adds its news to the plan.
 func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mail.Mark) error {
 	b.plan.Reset(side)
-	ask := func() (mail.View, error) { return r.stores[side].View(ctx, b.name, since) }
-	if b.ahead[side] != nil {
-		ask, b.ahead[side] = b.ahead[side], nil
+	ask := b.ahead[side]
+	if b.ahead[side] = nil; ask == nil {
+		b.calm[side] = r.same(b, side.Other())
+		ask = func() (mail.View, error) { return r.stores[side].View(ctx, b.name, since) }
 	}
 	v, err := ask()
 	early := b.takeEarly(side)
@@ -143,7 +146,7 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 	if err != nil {
 		return err
 	}
-	if voided {
+	if b.voided = b.voided || voided; b.voided { // of either side: pairs that were read before have keys that are void
 		early = nil
 	}
 	switch v := v.(type) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // TestAhead: what Ahead began is what the next Get returns, errors too; what was stopped is begun again.
@@ -46,5 +47,45 @@ func TestAhead(t *testing.T) {
 	stop()
 	if _, err := slow.Get(gone); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+}
+
+// TestAheadIsAlone: two never run at the same time, and a secret that is out of date is not made young by a failure.
+func TestAheadIsAlone(t *testing.T) {
+	t.Parallel()
+	var at, most, calls atomic.Int32
+	begun := make(chan struct{}, 10)
+	goOn := make(chan struct{})
+	s := newSource(time.Nanosecond, func(context.Context) (Value, error) {
+		most.Store(max(most.Load(), at.Add(1)))
+		defer at.Add(-1)
+		begun <- struct{}{}
+		<-goOn
+		if calls.Add(1) == 2 {
+			return Value{}, errors.New("no")
+		}
+		return Of("x"), nil
+	})
+	s.Ahead(t.Context())
+	<-begun
+	done := make(chan error)
+	get := func() {
+		_, err := s.Get(t.Context())
+		done <- err
+	}
+	go get()
+	s.Ahead(t.Context())
+	goOn <- struct{}{}
+	<-begun // what Ahead got is too old by now
+	s.Ahead(t.Context())
+	goOn <- struct{}{}
+	if err := <-done; err == nil {
+		t.Error("an old secret became young")
+	}
+	go get()
+	<-begun
+	goOn <- struct{}{}
+	if err := <-done; err != nil || most.Load() != 1 {
+		t.Errorf("%v, %d at the same time", err, most.Load())
 	}
 }

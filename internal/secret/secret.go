@@ -5,10 +5,8 @@ package secret
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"sync"
 	"time"
 )
 
@@ -43,15 +41,9 @@ type Source struct {
 	keep time.Duration // 0: for good
 
 	turn  chan struct{} // holds one token; a mutex that can be waited for with a context
-	mu    sync.Mutex
-	value *Value
-	at    time.Time
-	early chan got // what Ahead began, for the next Get
-}
-
-type got struct {
-	value Value
-	err   error
+	value *Value        // the holder of the turn has these
+	at    time.Time     // of value, or failed
+	early error         // what Ahead failed with, for the next Get
 }
 
 func newSource(keep time.Duration, get func(context.Context) (Value, error)) *Source {
@@ -68,59 +60,55 @@ func (s *Source) Get(ctx context.Context) (Value, error) {
 	case <-ctx.Done():
 		return Value{}, ctx.Err()
 	}
-	s.mu.Lock()
-	known, early := s.known(), s.early
-	s.early = nil
-	s.mu.Unlock()
-	if known != nil {
-		return *known, nil
+	if s.known() {
+		return *s.value, nil
 	}
-	v, err := s.take(ctx, early)
-	if err != nil {
-		return Value{}, err
-	}
-	s.mu.Lock()
-	s.value, s.at = &v, time.Now()
-	s.mu.Unlock()
-	return v, nil
-}
-
-// known returns the secret if it is remembered, else nil. The caller holds mu.
-func (s *Source) known() *Value {
-	if s.value != nil && s.keep != 0 && time.Since(s.at) >= s.keep {
-		return nil
-	}
-	return s.value
-}
-
-// take waits for what Ahead began, if it did and was not stopped since, else gets the secret.
-func (s *Source) take(ctx context.Context, early <-chan got) (Value, error) {
-	if early != nil {
-		select {
-		case g := <-early:
-			if !errors.Is(g.err, context.Canceled) {
-				return g.value, g.err
-			}
-		case <-ctx.Done():
-			return Value{}, ctx.Err()
+	if err := s.early; err != nil {
+		if s.early = nil; time.Since(s.at) < soon {
+			return Value{}, err
 		}
 	}
-	return s.get(ctx)
+	if err := s.take(ctx); err != nil {
+		return Value{}, err
+	}
+	return *s.value, nil
 }
 
-// Ahead begins to get the secret, unless it is known, so that Get waits less. The next Get returns what came of it, errors too. It ends
-// with ctx.
+// known reports whether the secret is remembered. The caller has the turn.
+func (s *Source) known() bool {
+	return s.value != nil && (s.keep == 0 || time.Since(s.at) < s.keep)
+}
+
+// take gets the secret. The caller has the turn.
+func (s *Source) take(ctx context.Context) error {
+	v, err := s.get(ctx)
+	s.value, s.at = nil, time.Now()
+	if err == nil {
+		s.value = &v
+	}
+	return err
+}
+
+// soon is for how long an error of Ahead is one of the Get that follows.
+const soon = 30 * time.Second
+
+// Ahead begins to get the secret, unless it is known or somebody is at it, so that a Get soon after waits less. That returns what came
+// of it, an error too. It ends with ctx, and then counts for nothing.
 func (s *Source) Ahead(ctx context.Context) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.known() != nil || s.early != nil {
+	select {
+	case <-s.turn:
+	default:
 		return
 	}
-	early := make(chan got, 1)
-	s.early = early
+	if s.known() {
+		s.turn <- struct{}{}
+		return
+	}
 	go func() {
-		v, err := s.get(ctx)
-		early <- got{v, err}
+		defer func() { s.turn <- struct{}{} }()
+		if s.early = s.take(ctx); ctx.Err() != nil {
+			s.early = nil
+		}
 	}()
 }
 

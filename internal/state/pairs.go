@@ -45,7 +45,8 @@ func (tx *Tx) PutPair(p *mail.Pair) (err error) {
 	return explain("write pair", tx.buffer(change{pair: *p, kind: kind}))
 }
 
-// AlterPair is PutPair for a pair of which was is what was read of it: as long as it is still stored so, it need not be read again.
+// AlterPair is PutPair for a pair of which was is what was read of it: as long as it is still stored so, it need not be read again. Pairs
+// that exchange keys must not have others between them whose place and keys stay.
 func (tx *Tx) AlterPair(was, p *mail.Pair) error {
 	kind := alterPair
 	switch {

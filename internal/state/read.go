@@ -152,10 +152,10 @@ type pairScanner struct {
 	space               []byte
 }
 
-// newPairScanner returns one for the columns id, local, remote, data, and more. Each column costs time.
-func newPairScanner(mailbox int64, more ...any) *pairScanner {
+// newPairScanner returns one for the columns id, local, remote, data. Each column costs time.
+func newPairScanner(mailbox int64) *pairScanner {
 	s := &pairScanner{row: pairRow{mailbox: mailbox}, space: make([]byte, 0, 4*binary.MaxVarintLen64)}
-	s.into = append([]any{&s.row.id, &s.local, &s.remote, &s.data}, more...)
+	s.into = []any{&s.row.id, &s.local, &s.remote, &s.data}
 	return s
 }
 

@@ -112,7 +112,7 @@ type Warmer interface {
 // Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of
 // them can be looked up meanwhile.
 type Teller interface {
-	// Tell has fn called from now on, from one goroutine for each view. It must return at once and may keep the keys.
+	// Tell has fn called from now on, from one goroutine for each view; nil: nothing. It must return at once and may keep the keys.
 	Tell(fn func(box mail.Box, keys []mail.Key))
 }
 

@@ -22,7 +22,7 @@ func (s *Store) Foresee(known map[mail.Box]store.Known) {
 	for box, k := range known {
 		now, ok := s.told[box]
 		last, isUID := k.Highest.UID()
-		if !ok || !isUID && k.Highest != "" {
+		if !ok || !isUID && k.Highest != "" || last == maxUID {
 			continue
 		}
 		n := 0

@@ -252,6 +252,9 @@ func (s *Store) Close() error {
 	s.dropReached()
 	s.mu.Lock()
 	s.closed = true
+	if s.endLife != nil {
+		s.endLife()
+	}
 	idle := s.idle
 	s.idle = nil
 	busy := make([]*conn, 0, len(s.open))

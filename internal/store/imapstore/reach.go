@@ -53,11 +53,23 @@ func (s *Store) reached(ctx context.Context) (*conn, error) {
 	}
 	r.stop()
 	<-r.done
-	if r.c != nil && s.cfg.Now().Sub(r.begun) > patience {
-		_ = r.c.client.Close()
-		return nil, nil
+	if s.cfg.Now().Sub(r.begun) > patience { // an error may be as old
+		if r.c != nil {
+			_ = r.c.client.Close()
+		}
+		return nil, ctx.Err()
 	}
 	return r.c, r.err
+}
+
+// lifetime is a context that ends with Close, for what goes on beside the call that began it.
+func (s *Store) lifetime() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil || s.life.Err() != nil { // Hello may follow Close
+		s.life, s.endLife = context.WithCancel(context.Background())
+	}
+	return s.life
 }
 
 // dropReached closes a connection that nobody asked for.

@@ -163,7 +163,7 @@ func (s *Store) dialer(c *linkConn) func(context.Context, string, string) (net.C
 		}
 		c.Conn, c.link = conn, &s.link
 		if s.cfg.Reached != nil {
-			s.cfg.Reached(ctx)
+			s.cfg.Reached(s.lifetime())
 		}
 		return c, nil
 	}

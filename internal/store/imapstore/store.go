@@ -37,7 +37,8 @@ type Config struct {
 	Now         func() time.Time // default time.Now
 	Wait        time.Duration    // pause between the two looks of Settle; default 2 s
 
-	// Reached, if not nil, is called when a server was reached and is about to greet: what the login needs can be got ready meanwhile.
+	// Reached, if not nil, is called when a server was reached and is about to greet: what the login needs can be got ready meanwhile. It
+	// must return at once; its context ends with Close.
 	Reached func(context.Context)
 }
 
@@ -71,6 +72,8 @@ type Store struct {
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
 	ahead    *reach
+	life     context.Context // see lifetime
+	endLife  context.CancelFunc
 	tell     func(mail.Box, []mail.Key) // see Tell
 	listed   *listing                   // asked for by Hello, for the first Boxes
 }

@@ -75,7 +75,9 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 		v.seen.order()
 		v.seen.drop(v.gone)
 		v.seen.idents = idents
-		return v.delta(ctx, now), nil
+		d := v.delta(ctx, now)
+		d.Total = int(now.messages) // while these were fetched, others may have come that the delta does not show
+		return d, nil
 	case v.c.condstor:
 		if view, err := v.condstore(ctx, now); view != nil || err != nil {
 			return view, err
@@ -165,7 +167,7 @@ func (v *viewer) head(now state) mail.Head {
 }
 
 // delta is what QRESYNC told.
-func (v *viewer) delta(ctx context.Context, now state) mail.View {
+func (v *viewer) delta(ctx context.Context, now state) mail.Delta {
 	gone := v.gone
 	return mail.Delta{Head: v.head(now), Changed: v.seen.all(ctx), Gone: func(yield func(mail.Key, error) bool) {
 		for uid := range gone.All() {
