@@ -103,9 +103,10 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 // warm has a store get ready for a mailbox in which much is going to be done, while that is being found out.
 func (r *run) warm(ctx context.Context, b *boxRun, side mail.Side) {
 	s, ok := r.stores[side].(store.Warmer)
-	if !ok || r.o.crash != nil || r.o.DryRun || b.warmed.Swap(true) {
+	if !ok || r.o.crash != nil || r.o.DryRun || b.looks().warmed {
 		return
 	}
+	b.look.warmed = true
 	r.background.Go(func() { s.Warm(ctx, b.name) })
 }
 

@@ -47,10 +47,11 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 	if b == nil {
 		return
 	}
-	e := b.early[side]
+	look := b.looks()
+	e := look.early[side]
 	if e == nil {
 		e = &early{queue: make(chan []mail.Key, 64), pairs: map[mail.Key]*mail.Pair{}}
-		b.early[side] = e
+		look.early[side] = e
 		for range earlyWorkers {
 			e.all.Go(func() {
 				for keys := range e.queue {
@@ -58,7 +59,7 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 				}
 			})
 		}
-		if b.calm[side] {
+		if look.calm[side] {
 			r.warm(ctx, b, side.Other())
 		}
 	}
@@ -88,11 +89,11 @@ func (r *run) readEarly(ctx context.Context, box mail.Box, side mail.Side, e *ea
 
 // takeEarly returns what was read of a side since its view was asked for, once; nil if nothing was.
 func (b *boxRun) takeEarly(side mail.Side) map[mail.Key]*mail.Pair {
-	e := b.early[side]
-	if e == nil {
+	if b.look == nil || b.look.early[side] == nil {
 		return nil
 	}
-	b.early[side] = nil
+	e := b.look.early[side]
+	b.look.early[side] = nil
 	close(e.queue)
 	e.all.Wait()
 	return e.pairs

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -66,17 +65,29 @@ type boxRun struct {
 	missing  [2]bool // both had it, this side has it no more
 	revived  [2]bool // it was missing and is to be created again
 	viewed   [2]bool
-	warmed   atomic.Bool
-	early    [2]*early
-	calm     [2]bool                      // the other side is as it was, so that much is going to be done there if a view shows much
-	voided   bool                         // the keys of a side became void in this run
-	ahead    [2]func() (mail.View, error) // a view that was asked for already
-	proven   [2]mail.Mark                 // by the views of this run
+	look     *look        // how its views are taken; nil: it was not viewed
+	proven   [2]mail.Mark // by the views of this run
 	left     map[mail.Left]int
 	plan     *plan.Box
 	twins    []twin
 	err      error // it failed: nothing further is done in it
 	open     bool  // something seen was not done: marks stay where they are
+}
+
+// look is what a mailbox has that is being viewed; most are not, and there may be very many.
+type look struct {
+	ahead  [2]func() (mail.View, error) // a view that was asked for already
+	early  [2]*early
+	calm   [2]bool // the other side is as it was, so that much is going to be done there if a view shows much
+	voided bool    // the keys of a side became void in this run
+	warmed bool
+}
+
+func (b *boxRun) looks() *look {
+	if b.look == nil {
+		b.look = &look{}
+	}
+	return b.look
 }
 
 func newRun(o Options) *run {

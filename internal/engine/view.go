@@ -75,18 +75,19 @@ func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait fu
 	var err error
 	asked := make(chan struct{})
 	since := r.since(b, side)
-	b.calm[side] = false
+	look := b.looks()
+	look.calm[side] = false
 	go func() {
 		defer close(asked)
 		view, err = r.stores[side].View(ctx, b.name, since)
 	}()
-	b.ahead[side] = func() (mail.View, error) {
+	look.ahead[side] = func() (mail.View, error) {
 		<-asked
 		return view, err
 	}
 	return func() {
 		<-asked
-		b.ahead[side] = nil
+		look.ahead[side] = nil
 		b.takeEarly(side) // a view that nobody wanted
 	}
 }
@@ -128,9 +129,10 @@ func (r *run) allGone(ctx context.Context, b *boxRun, side mail.Side) error {
 // viewSide views one side of a mailbox and adds its news to the plan.
 func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mail.Mark) error {
 	b.plan.Reset(side)
-	ask := b.ahead[side]
-	if b.ahead[side] = nil; ask == nil {
-		b.calm[side] = r.same(b, side.Other())
+	look := b.looks()
+	ask := look.ahead[side]
+	if look.ahead[side] = nil; ask == nil {
+		look.calm[side] = r.same(b, side.Other())
 		ask = func() (mail.View, error) { return r.stores[side].View(ctx, b.name, since) }
 	}
 	v, err := ask()
@@ -146,7 +148,7 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 	if err != nil {
 		return err
 	}
-	if b.voided = b.voided || voided; b.voided { // of either side: pairs that were read before have keys that are void
+	if look.voided = look.voided || voided; look.voided { // of either side: pairs that were read before have keys that are void
 		early = nil
 	}
 	switch v := v.(type) {

@@ -48,9 +48,14 @@ type Arrivals struct {
 	keys   []byte
 	ends   []uint32
 	flags  []uint32
-	stamps []uint64     // nil: all are 0
-	idents []mail.Ident // nil: all are zero
-	asked  []bool       // nil: none is identified
+	stamps []uint64    // nil: all are 0
+	idents []arrivedAs // nil: all are zero
+}
+
+// arrivedAs is what a view told of who a message is.
+type arrivedAs struct {
+	ident mail.Ident
+	all   bool // see mail.Entry.Identified
 }
 
 // Len returns how many there are.
@@ -68,10 +73,7 @@ func (l *Arrivals) add(e mail.Entry) bool {
 		l.stamps = append(append(l.stamps, make([]uint64, n-len(l.stamps))...), e.Stamp)
 	}
 	if e.Ident != (mail.Ident{}) || l.idents != nil {
-		l.idents = append(append(l.idents, make([]mail.Ident, n-len(l.idents))...), e.Ident)
-	}
-	if e.Identified || l.asked != nil {
-		l.asked = append(append(l.asked, make([]bool, n-len(l.asked))...), e.Identified)
+		l.idents = append(append(l.idents, make([]arrivedAs, n-len(l.idents))...), arrivedAs{e.Ident, e.Identified})
 	}
 	return true
 }
@@ -87,10 +89,8 @@ func (l *Arrivals) At(i int) *Arrival {
 		a.Entry.Stamp = l.stamps[i]
 	}
 	if l.idents != nil {
-		a.Entry.Ident = l.idents[i]
-	}
-	if l.asked != nil {
-		a.Asked, a.Entry.Identified = l.asked[i], l.asked[i]
+		a.Entry.Ident, a.Entry.Identified = l.idents[i].ident, l.idents[i].all
+		a.Asked = a.Entry.Identified
 	}
 	return a
 }
