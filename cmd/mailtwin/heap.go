@@ -18,9 +18,6 @@ const softLimit = 40 << 20
 // time of two processors as the work of some milliseconds.
 const heapFloor = 6 << 20
 
-// firstHeap is heapFloor for the first collection, of a heap that has much in it that was used once.
-const firstHeap = 9 << 20
-
 // keepSmall sets the limits of the garbage collector, unless the user did.
 func keepSmall() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
@@ -48,13 +45,14 @@ func keepSmall() {
 	})
 }
 
-// percentFor makes the next collection wait until the heap has grown by gcPercent, and to heapFloor. live is 0 before the first one.
+// percentFor makes the next collection wait until the heap has grown by gcPercent, and to heapFloor.
 func percentFor(live int64) int {
 	const smallest = 4 << 20 // of a heap that is collected at 100 percent, in Go's runtime
-	if live == 0 {
-		return firstHeap * 100 / smallest
+	grown := heapFloor * 100 / smallest
+	if live > 0 {
+		grown = min(grown, int(heapFloor*100/live-100))
 	}
-	return max(gcPercent, min(heapFloor*100/smallest, int(heapFloor*100/live-100)))
+	return max(gcPercent, grown)
 }
 
 // limitFor leaves room for a quarter of what is in use, at least.

@@ -17,7 +17,7 @@ func TestLimitFor(t *testing.T) {
 
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[int64]int{0: 225, 1 << 20: 150, 3 << 20: 100, 4 << 20: 50, 400 << 20: 50} {
+	for live, want := range map[int64]int{0: 150, 1 << 20: 150, 3 << 20: 100, 4 << 20: 50, 400 << 20: 50} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d in use: %d, want %d", live, got, want)
 		}
