@@ -104,7 +104,7 @@ func (w *world) effects() int {
 }
 
 // tried says whether a crash point is tried: each, but a part of them with -short, which the race detector gets.
-func tried(n int) bool { return !testing.Short() || n%6 == 0 }
+func tried(n int) bool { return !testing.Short() || n%9 == 0 }
 
 // crashAt syncs and stops for good at the n-th hook call, from 0.
 func (w *world) crashAt(n int) (stopped bool) {
