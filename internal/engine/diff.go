@@ -67,8 +67,8 @@ func (r *run) sameSum(ctx context.Context, b *boxRun, side mail.Side, v mail.Who
 // deltaChunk is how many changed messages are looked up in the base at a time.
 const deltaChunk = 1000
 
-// diffDelta adds the news of a delta, of which the pairs of some keys were read early; false if its arithmetic does not agree with the number of messages that the mailbox
-// has (rule 10).
+// diffDelta adds the news of a delta, of which the pairs of some keys were read early; false if its arithmetic does not agree with the
+// number of messages that the mailbox has (rule 10).
 func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta, early map[mail.Key]*mail.Pair) (agrees bool, err error) {
 	total, err := r.db.Count(ctx, b.name, side)
 	if err != nil {
