@@ -61,7 +61,7 @@ type Box struct {
 	packing        bool // see PackFrom
 	packed         []packedNews
 	packedArrivals [2]Arrivals
-	table          flagTable
+	table          mail.FlagTable
 	taken          []packedNews // by FlagIDs
 
 	Ops  Ops

@@ -16,30 +16,11 @@ import (
 // packedNews is what one side shows of a plain pair.
 type packedNews struct {
 	id   int64
-	show uint32 // showsGone, or an index in flagTable
+	show uint32 // showsGone, or a place in Box.table
 	side mail.Side
 }
 
 const showsGone = math.MaxUint32
-
-// flagTable keeps each set of flags once.
-type flagTable struct {
-	list  []mail.Flags
-	index map[mail.Flags]uint32
-}
-
-func (t *flagTable) add(f mail.Flags) uint32 {
-	i, ok := t.index[f]
-	if !ok {
-		if t.index == nil {
-			t.index = map[mail.Flags]uint32{}
-		}
-		i = uint32(len(t.list)) //nolint:gosec // at most one for each message
-		t.index[f] = i
-		t.list = append(t.list, f)
-	}
-	return i
-}
 
 // Arrivals are messages that arrived on one side and are to be copied as they are, in key order.
 type Arrivals struct {
@@ -68,7 +49,8 @@ func (l *Arrivals) add(e mail.Entry) bool {
 	n := l.Len()
 	l.keys = append(l.keys, e.Key...)
 	l.ends = append(l.ends, uint32(len(l.keys))) //nolint:gosec // see above
-	l.flags = append(l.flags, l.box.table.add(e.Flags))
+	place, _ := l.box.table.Add(e.Flags)
+	l.flags = append(l.flags, place)
 	if e.Stamp != 0 || l.stamps != nil {
 		l.stamps = append(append(l.stamps, make([]uint64, n-len(l.stamps))...), e.Stamp)
 	}
@@ -84,7 +66,7 @@ func (l *Arrivals) At(i int) *Arrival {
 	if i > 0 {
 		from = l.ends[i-1]
 	}
-	a := &Arrival{Side: l.side, Box: l.box.Name, Entry: mail.Entry{Key: mail.Key(l.keys[from:l.ends[i]]), Flags: l.box.table.list[l.flags[i]]}}
+	a := &Arrival{Side: l.side, Box: l.box.Name, Entry: mail.Entry{Key: mail.Key(l.keys[from:l.ends[i]]), Flags: l.box.table.At(l.flags[i])}}
 	if l.stamps != nil {
 		a.Entry.Stamp = l.stamps[i]
 	}
@@ -123,7 +105,7 @@ func (b *Box) pack(side mail.Side, c Change) bool {
 	}
 	n := packedNews{p.ID, showsGone, side}
 	if !c.Gone {
-		n.show = b.table.add(c.Now.Flags)
+		n.show, _ = b.table.Add(c.Now.Flags)
 	}
 	b.packed = append(b.packed, n)
 	return true
@@ -167,7 +149,7 @@ func (n packedNews) change(b *Box, p *mail.Pair) Change {
 	if n.show == showsGone {
 		return Change{Pair: p, Gone: true}
 	}
-	return Change{Pair: p, Now: mail.Entry{Key: p.Keys[n.side], Flags: b.table.list[n.show]}}
+	return Change{Pair: p, Now: mail.Entry{Key: p.Keys[n.side], Flags: b.table.At(n.show)}}
 }
 
 // IsGone reports whether a pair is gone on a side.
@@ -255,7 +237,7 @@ func (b *Box) FlagOps(pairs []mail.Pair) (ops []Flags) {
 		}
 		for ; j < len(b.taken) && b.taken[j].id == b.taken[i].id; j++ {
 			if n := b.taken[j]; p != nil {
-				now[n.side] = Effective(p, n.side, b.table.list[n.show])
+				now[n.side] = Effective(p, n.side, b.table.At(n.show))
 			}
 		}
 		i = j

@@ -12,10 +12,9 @@ import (
 // seen collects what FETCH tells of messages, compactly: flags are stored once for each distinct set.
 type seen struct {
 	uids   []uint32
-	flags  []uint32 // index in table
+	flags  []uint32 // places in table
 	stable []string // nil where the server has no stable ids
-	table  []mail.Flags
-	index  map[mail.Flags]uint32
+	table  mail.FlagTable
 	idents map[uint32]mail.Ident // see Store.Foresee
 	octets int                   // of the keywords in table
 	sorted bool
@@ -31,14 +30,8 @@ const (
 
 func (v *seen) add(m *imap.Message) {
 	f := mail.ParseFlags(m.Flags)
-	i, ok := v.index[f]
-	if !ok {
-		if v.index == nil {
-			v.index = map[mail.Flags]uint32{}
-		}
-		i = uint32(len(v.table)) //nolint:gosec // at most one for each message
-		v.index[f] = i
-		v.table = append(v.table, f)
+	place, fresh := v.table.Add(f)
+	if fresh {
 		v.octets += len(f.Keywords)
 	}
 	if n := len(v.uids); n > 0 && v.uids[n-1] >= m.UID {
@@ -47,7 +40,7 @@ func (v *seen) add(m *imap.Message) {
 		v.sorted = true
 	}
 	v.uids = append(v.uids, m.UID)
-	v.flags = append(v.flags, i)
+	v.flags = append(v.flags, place)
 	id := stableID(m)
 	if id != "" || v.stable != nil {
 		for len(v.stable) < len(v.uids)-1 {
@@ -79,7 +72,7 @@ func (v *seen) order() {
 		at[i] = i
 	}
 	slices.SortStableFunc(at, func(a, b int) int { return int(v.uids[a]) - int(v.uids[b]) })
-	w := seen{table: v.table, index: v.index, idents: v.idents, octets: v.octets, sorted: true}
+	w := seen{table: v.table, idents: v.idents, octets: v.octets, sorted: true}
 	for k, i := range at {
 		if k+1 < len(at) && v.uids[at[k+1]] == v.uids[i] {
 			continue
@@ -121,7 +114,7 @@ func (v *seen) all(ctx context.Context) iter.Seq2[mail.Entry, error] {
 				yield(mail.Entry{}, ctx.Err())
 				return
 			}
-			e := mail.Entry{Key: mail.UIDKey(uid), Flags: v.table[v.flags[i]]}
+			e := mail.Entry{Key: mail.UIDKey(uid), Flags: v.table.At(v.flags[i])}
 			if v.stable != nil {
 				e.Ident.Stable = v.stable[i]
 			}
