@@ -58,6 +58,9 @@ func (c *copier) prepare(ctx context.Context, ops []plan.Copy) ([]mail.Intent, e
 	}
 	intents := make([]mail.Intent, len(ops))
 	for i, op := range ops {
+		if e := &op.From.Entry; e.Rough {
+			e.Ident.Size, e.Rough = 0, false // not known
+		}
 		intents[i] = mail.Intent{
 			Side: c.to, Kind: mail.IntentPut, From: mail.Ref{Box: c.box.name, Key: op.From.Entry.Key},
 			Box: c.box.name, Entry: op.From.Entry, Token: tokens[i],
@@ -96,7 +99,7 @@ func (c *copier) identify(ctx context.Context, ops []plan.Copy) error {
 	for i, op := range ops {
 		list[i] = op.From
 	}
-	return r.identify(ctx, c.box.name, from, unidentified(list), r.greet[from].Caps.Named) // where names name, reading is cheap
+	return r.identify(ctx, c.box.name, from, unidentified(list, true), r.greet[from].Caps.Named) // where names name, reading is cheap
 }
 
 // bodies reads the messages from the source and digests them as they pass; unreadable gets those that the source does not hand out.

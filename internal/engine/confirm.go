@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
@@ -35,6 +36,9 @@ func (r *run) confirmGone(ctx context.Context) error {
 		if len(again) == 0 {
 			return nil
 		}
+		for b := range again {
+			r.lookAt(b)
+		}
 		err = r.each(ctx, func(ctx context.Context, b *boxRun) error {
 			for _, side := range again[b] {
 				if err := r.viewSide(ctx, b, side, b.now.Mark[side]); err != nil {
@@ -55,6 +59,51 @@ func (r *run) confirmGone(ctx context.Context) error {
 		return err
 	}
 	if r.anyFailed() || len(r.toViewAgain(lists, seen, false)) > 0 {
+		r.dropGone("mailboxes keep changing")
+	}
+	return nil
+}
+
+// mayHaveMoved reports whether all that disappeared may have moved: as much arrived on that side, a server. If it did, nothing is going
+// to be deleted, and nothing need be asked again; that is known once the moves are.
+func (r *run) mayHaveMoved() bool {
+	if !r.anyGone() || r.anyFailed() {
+		return false
+	}
+	for _, side := range mail.Sides {
+		gone, arrived := 0, 0
+		for _, b := range r.order {
+			if n := b.plan.Unmoved(side); n > 0 && b.missing[side] {
+				return false
+			} else {
+				gone += n
+			}
+			arrived += b.plan.CountArrived(side)
+		}
+		if gone > arrived || gone > 0 && r.greet[side].Caps.Named {
+			return false
+		}
+	}
+	return true
+}
+
+// confirmUnmoved does what confirmGone does where that was put off, for what did not move. If a mailbox changed since its view, that
+// waits for the next run: its moves are planned already.
+func (r *run) confirmUnmoved(ctx context.Context) error {
+	if !r.unconfirmed || !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.plan.Unmoved(mail.Local)+b.plan.Unmoved(mail.Remote) > 0 }) {
+		return nil
+	}
+	seen := [2]map[mail.Box]mail.Mark{r.marks(mail.Local), r.marks(mail.Remote)}
+	lists, err := r.statuses(ctx)
+	if err != nil {
+		return err
+	}
+	switch again := r.toViewAgain(lists, seen, true); {
+	case r.anyFailed():
+		r.dropGone("a mailbox could not be viewed")
+	case r.fresh:
+		r.dropGone("a mailbox came into being meanwhile")
+	case len(again) > 0:
 		r.dropGone("mailboxes keep changing")
 	}
 	return nil
@@ -87,9 +136,6 @@ func (r *run) toViewAgain(lists [2][]store.Status, seen [2]map[mail.Box]mail.Mar
 			unproven := first && b.viewed[side] && (st.Mark == "" || b.proven[side] == "")
 			if !changed && !unproven {
 				continue
-			}
-			if !b.viewed[side] {
-				r.lookAt(b)
 			}
 			again[b] = append(again[b], side)
 		}

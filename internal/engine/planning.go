@@ -22,6 +22,9 @@ func (r *run) plan(ctx context.Context) error {
 			return err
 		}
 	}
+	if err := r.confirmUnmoved(ctx); err != nil {
+		return err
+	}
 	r.revive()
 	policy := plan.Policy{Expunge: r.o.Expunge, DeleteBoxes: r.o.DeleteBoxes, CopyBack: r.o.CopyBack, Hints: r.suspect != ""}
 	for _, b := range r.order {
@@ -70,7 +73,7 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 		sides[side] = b.plan.Candidates(side)
 	}
 	for _, side := range mail.Sides {
-		if err := r.identify(ctx, b.name, side, unidentified(sides[side]), false); err != nil {
+		if err := r.identify(ctx, b.name, side, unidentified(sides[side], true), false); err != nil {
 			return err
 		}
 	}
@@ -88,9 +91,10 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 	}
 }
 
-func unidentified(list []*plan.Arrival) []*plan.Arrival {
+// unidentified returns those of which nobody asked yet who they are, or how large exactly.
+func unidentified(list []*plan.Arrival, exactly bool) []*plan.Arrival {
 	return slices.DeleteFunc(slices.Clone(list), func(a *plan.Arrival) bool {
-		return a.Half != nil || a.Asked || !a.Entry.Ident.Digest.IsZero()
+		return a.Half != nil || a.Asked && !(exactly && a.Entry.Rough) || !a.Entry.Ident.Digest.IsZero()
 	})
 }
 
@@ -114,7 +118,7 @@ func (r *run) identify(ctx context.Context, box mail.Box, side mail.Side, list [
 		if date != 0 {
 			a.Entry.Ident.Date = date
 		}
-		a.Asked = true
+		a.Asked, a.Entry.Rough = true, false
 		delete(byKey, k)
 		return nil
 	})
@@ -145,7 +149,7 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 	}
 	err = r.each(ctx, func(ctx context.Context, b *boxRun) error {
 		free := slices.DeleteFunc(slices.Clone(b.plan.Arrived[side]), func(a *plan.Arrival) bool { return !a.Free() })
-		return r.identify(ctx, b.name, side, unidentified(free), false)
+		return r.identify(ctx, b.name, side, unidentified(free, false), false)
 	})
 	if err != nil {
 		return err
@@ -156,14 +160,8 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 			plan.AddMoves(byName, slices.DeleteFunc(moves, r.mustWait))
 			return nil
 		}
-		groups := map[mail.Box][]*plan.Arrival{}
-		for _, a := range doubt {
-			groups[a.Box] = append(groups[a.Box], a)
-		}
-		for box, list := range groups {
-			if err := r.identify(ctx, box, side, list, true); err != nil {
-				return err
-			}
+		if err := r.resolve(ctx, side, all, doubt); err != nil {
+			return err
 		}
 	}
 }

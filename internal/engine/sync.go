@@ -32,21 +32,23 @@ func Sync(ctx context.Context, o Options) (Result, error) {
 
 // run is one sync under way.
 type run struct {
-	o        Options
-	db       *state.DB
-	stores   [2]store.Store
-	greet    [2]store.Greeting
-	account  state.Account
-	suspect  string // why no deletion can be trusted in this run
-	retry    bool   // refused messages are tried again
-	boxes    map[mail.Box]*boxRun
-	order    []*boxRun     // those that are looked at, by name
-	listed   int           // selected mailboxes
-	fresh    bool          // a mailbox came into being since the list
-	dropped  bool          // disappearances were left to the next run
-	met      bool          // both stores were reached
-	renaming []mail.Intent // renames that an interrupted run was about to do
-	late     []mail.Intent // effects that were repeated: a twin may turn up
+	o       Options
+	db      *state.DB
+	stores  [2]store.Store
+	greet   [2]store.Greeting
+	account state.Account
+	suspect string // why no deletion can be trusted in this run
+	retry   bool   // refused messages are tried again
+	boxes   map[mail.Box]*boxRun
+	order   []*boxRun // those that are looked at, by name
+	listed  int       // selected mailboxes
+	fresh   bool      // a mailbox came into being since the list
+	dropped bool      // disappearances were left to the next run
+
+	unconfirmed bool          // see mayHaveMoved
+	met         bool          // both stores were reached
+	renaming    []mail.Intent // renames that an interrupted run was about to do
+	late        []mail.Intent // effects that were repeated: a twin may turn up
 
 	background sync.WaitGroup // of what nobody waits for before the end
 

@@ -82,13 +82,15 @@ var scenarios = []scenario{
 		w.fill(mail.Remote, "INBOX", 0, 20)
 		w.fill(mail.Remote, "Archive", 20, 22)
 		w.stores[mail.Remote].Deliver("INBOX", flags(), bare(1), 17)
+		w.stores[mail.Remote].Deliver("INBOX", flags(), traced(1), 17)
+		w.stores[mail.Remote].Deliver("INBOX", flags(), traced(1), 17) // a real identical copy
 	}, change: func(w *world) {
 		keys := w.keys(mail.Remote, "INBOX")
-		for _, k := range append(keys[:5:5], keys[20]) {
+		for _, k := range append(keys[:5:5], keys[20:]...) {
 			w.stores[mail.Remote].MoveUser("INBOX", k, "Archive")
 		}
 		w.stores[mail.Local].SetFlagsUser("INBOX", w.keys(mail.Local, "INBOX")[1], flags(`\Seen`), flags())
-	}, want: 23},
+	}, want: 25},
 	{name: "moves on both sides", before: func(w *world) { w.fill(mail.Remote, "INBOX", 0, 20) }, change: func(w *world) {
 		l, r := w.keys(mail.Local, "INBOX"), w.keys(mail.Remote, "INBOX")
 		w.stores[mail.Local].MoveUser("INBOX", l[0], "A") // both to the same mailbox

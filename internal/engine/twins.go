@@ -27,7 +27,7 @@ func (r *run) findTwins(ctx context.Context, b *boxRun, side mail.Side) error {
 	if len(free) == 0 {
 		return nil
 	}
-	if err := r.identify(ctx, b.name, side, unidentified(free), false); err != nil {
+	if err := r.identify(ctx, b.name, side, unidentified(free, true), false); err != nil {
 		return err
 	}
 	var close []*plan.Arrival

@@ -36,6 +36,9 @@ func (r *run) view(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.unconfirmed = r.mayHaveMoved(); r.unconfirmed {
+		return nil
+	}
 	return r.confirmGone(ctx)
 }
 

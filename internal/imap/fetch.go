@@ -101,7 +101,10 @@ func (l *line) fetchItems(items FetchItems) have {
 	add(items.ModSeq && l.c.Has("CONDSTORE"), "MODSEQ", haveModSeq)
 	add(items.EmailID && l.c.Has("OBJECTID"), "EMAILID", haveEmailID)
 	add(items.GmailMsgID && l.c.Has("X-GM-EXT-1"), "X-GM-MSGID", haveGmailID)
-	if len(items.Header) > 0 {
+	if items.HeaderTo > 0 {
+		add(true, "BODY.PEEK[HEADER]<0.", haveHeader)
+		l.number(uint64(items.HeaderTo)).raw(">")
+	} else if len(items.Header) > 0 {
 		add(true, "BODY.PEEK[HEADER.FIELDS (", haveHeader)
 		for i, field := range items.Header {
 			if i > 0 {

@@ -234,7 +234,7 @@ func (c *Client) readBodyItem(isBody bool) error {
 		return err
 	}
 	whole := isBody && !partial && len(section) == 0
-	header := isBody && !partial && len(section) >= 6 && bytes.EqualFold(section[:6], []byte("HEADER"))
+	header := isBody && len(section) >= 6 && bytes.EqualFold(section[:6], []byte("HEADER"))
 	if err := d.Space(); err != nil {
 		return err
 	}

@@ -105,6 +105,7 @@ type FetchItems struct {
 	GmailMsgID                bool     // left out unless the server has X-GM-EXT-1
 	Body                      bool     // BODY.PEEK[]
 	Header                    []string // BODY.PEEK[HEADER.FIELDS (...)], into memory
+	HeaderTo                  int      // BODY.PEEK[HEADER]<0.n> in its place: the first n octets of all fields
 }
 
 // FetchOptions narrow a FETCH (RFC 7162 sections 3.1.4.1 and 3.2.6).
@@ -127,7 +128,7 @@ type Message struct {
 	ModSeq       uint64
 	EmailID      string    // RFC 8474
 	GmailMsgID   string    // X-GM-MSGID, decimal
-	Header       []byte    // the fields asked for, and the empty line
+	Header       []byte    // the fields asked for, and the empty line; HeaderTo may cut it off
 	Body         io.Reader // nil when HasBody is false
 	BodySize     int64     // octets that Body will give
 	HasBody      bool      // false: not asked for, or the server has no body (NIL)

@@ -10,6 +10,7 @@ type Entry struct {
 	Ident Ident  // as far as the view told it; zero fields are unknown
 
 	Identified bool // Ident is what Identify tells: what is zero but for the digest it does not have
+	Rough      bool // but its Size counts the header lines of older tools too, if there are any
 }
 
 // Body is a message's content in wire form: lines end with CRLF as the store has them, exactly Size bytes.

@@ -12,8 +12,9 @@ type News struct {
 	Pair  *mail.Pair
 	Flags [2]mail.Flags // effective flags, of the base where there is no news
 	Gone  [2]bool
-	moved bool     // a move accounts for the disappearance
-	half  *Arrival // of a message that vanished before an import (H6); nil else
+	Trace mail.Hash // of the header, from the other side's copy; zero: has none, or nobody asked
+	moved bool      // a move accounts for the disappearance
+	half  *Arrival  // of a message that vanished before an import (H6); nil else
 }
 
 // gone reports whether the message is gone on a side alone, and nothing accounts for that yet.
@@ -30,6 +31,9 @@ type Arrival struct {
 	// Old is the pair whose message has this content now; its other copy has the content of before.
 	Old   *mail.Pair
 	Asked bool // the store was asked for its identity: what is zero now it does not have
+	// Trace is mail.TraceDigest, for what has no Message-ID.
+	Trace  mail.Hash
+	Traced bool // the store was asked for that
 
 	taken  bool
 	absent bool
@@ -122,6 +126,32 @@ func (b *Box) HasGone(side mail.Side) bool {
 	return slices.ContainsFunc(b.packed, func(n packedNews) bool { return n.side == side && n.show == showsGone })
 }
 
+// Unmoved returns how many pairs are gone on side for which no move accounts.
+func (b *Box) Unmoved(side mail.Side) (n int) {
+	for _, news := range b.News {
+		if news.Gone[side] && !news.moved {
+			n++
+		}
+	}
+	for _, p := range b.packed {
+		if p.side == side && p.show == showsGone {
+			n++
+		}
+	}
+	return n
+}
+
+// CountArrived returns how many messages arrived on side that are not accounted for yet.
+func (b *Box) CountArrived(side mail.Side) int {
+	n := b.packedArrivals[side].Len()
+	for _, a := range b.Arrived[side] {
+		if a.Free() {
+			n++
+		}
+	}
+	return n
+}
+
 // HasArrived reports whether anything arrived on side that is not accounted for yet.
 func (b *Box) HasArrived(side mail.Side) bool {
 	return b.packedArrivals[side].Len() > 0 || slices.ContainsFunc(b.Arrived[side], (*Arrival).Free)
@@ -132,7 +162,7 @@ func (b *Box) HasCandidates(side mail.Side) bool {
 	return b.HasArrived(side) || slices.ContainsFunc(b.Halves, func(a *Arrival) bool { return a.Side == side && a.Free() })
 }
 
-// DropGone forgets disappearances on side: they wait for the next run. It returns how many there were.
+// DropGone forgets disappearances on side for which no move accounts: they wait for the next run. It returns how many there were.
 func (b *Box) DropGone(side mail.Side) int {
 	// What the other side shows of them waits too.
 	gone := map[int64]bool{}
@@ -144,7 +174,7 @@ func (b *Box) DropGone(side mail.Side) int {
 	b.dropPacked(func(n packedNews) bool { return gone[n.id] })
 	count := len(gone)
 	for id, n := range b.News {
-		if n.Gone[side] {
+		if n.Gone[side] && !n.moved {
 			count++
 			delete(b.News, id)
 		}

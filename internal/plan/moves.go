@@ -16,8 +16,9 @@ type Move struct {
 }
 
 // MatchMoves pairs, on one side, pairs that vanished there with arrivals there, account-wide. Equal digests prove a move, else
-// Message-ID, size and internal date together; Message-ID alone never does, nor does an inode. doubt has arrivals
-// whose digest is needed; with every doubt removed, a second call has none. Arrivals and disappearances are taken only
+// Message-ID, size and internal date together; Message-ID alone never does, nor does an inode. Where there is none, the whole header
+// takes its place if it has the trace of a server (mail.TraceDigest). doubt has arrivals
+// whose digest is needed, or first the exact size of one that is rough; with every doubt removed, a further call has none. Arrivals and disappearances are taken only
 // when there is no doubt left.
 func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 	gone := gonePairs(side, boxes)
@@ -36,11 +37,13 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 				n = pick(x.digests[id.Digest])
 			case !id.MessageID.IsZero() && id.Date != 0:
 				n = pick(x.idents[evidenceOf(id)])
+			case !a.Trace.IsZero() && id.MessageID.IsZero() && id.Date != 0:
+				n = pick(x.idents[evidence{a.Trace, id.Size, id.Date}])
 			}
 			if n != nil {
 				n.moved, a.taken = true, true
 				moves = append(moves, Move{On: side.Other(), Pair: n.Pair, To: a, News: n})
-			} else if id.Digest.IsZero() && x.nominates(id) {
+			} else if id.Digest.IsZero() && x.nominates(&a.Entry) {
 				doubt = append(doubt, a)
 			}
 		}
@@ -54,12 +57,31 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 	return moves, nil
 }
 
+// Nameless returns what is gone on a side and could be one of some arrivals, if their headers are the same: it has no Message-ID, and
+// the size and date of one of them.
+func Nameless(side mail.Side, boxes []*Box, arrivals []*Arrival) (news []*News) {
+	like := map[evidence]bool{}
+	for _, a := range arrivals {
+		if id := a.Entry.Ident; !a.Trace.IsZero() && id.Size != 0 && id.Date != 0 {
+			like[evidence{size: id.Size, date: id.Date}] = true
+		}
+	}
+	for _, n := range gonePairs(side, boxes) {
+		if id := n.Pair.Ident; id.MessageID.IsZero() && n.Trace.IsZero() && like[evidence{size: id.Size, date: id.Date}] {
+			news = append(news, n)
+		}
+	}
+	return news
+}
+
 // goneIndex finds disappearances by identity. Each chain is in the order of ids.
 type goneIndex struct {
 	gone    []*News
 	digests map[mail.Hash][]*News
 	idents  map[evidence][]*News
 	hints   map[nominee]bool // made when it is needed first
+
+	nameless bool // some have no Message-ID
 }
 
 func indexGone(gone []*News) *goneIndex {
@@ -79,20 +101,27 @@ func indexGone(gone []*News) *goneIndex {
 		if !id.MessageID.IsZero() && id.Date != 0 {
 			e := evidenceOf(*id)
 			x.idents[e] = chain(x.idents[e], n)
+		} else if !n.Trace.IsZero() && id.MessageID.IsZero() && id.Date != 0 {
+			e := evidence{n.Trace, id.Size, id.Date}
+			x.idents[e] = chain(x.idents[e], n)
 		}
 	}
 	return x
 }
 
-// nominates reports whether a digest is worth asking for: something of the same Message-ID is gone, or of none and the same size.
-func (x *goneIndex) nominates(id mail.Ident) bool {
+// nominates reports whether more is worth asking for: something of the same Message-ID is gone, or of none and the same size.
+func (x *goneIndex) nominates(e *mail.Entry) bool {
 	if x.hints == nil {
 		x.hints = make(map[nominee]bool, len(x.gone))
 		for _, n := range x.gone {
 			x.hints[nomineeOf(n.Pair.Ident)] = true
+			x.nameless = x.nameless || n.Pair.Ident.MessageID.IsZero()
 		}
 	}
-	return x.hints[nomineeOf(id)]
+	if e.Rough && e.Ident.MessageID.IsZero() {
+		return x.nameless
+	}
+	return x.hints[nomineeOf(e.Ident)]
 }
 
 func pick(list []*News) *News {
@@ -106,7 +135,7 @@ func pick(list []*News) *News {
 
 // evidence is what together proves a move without a digest.
 type evidence struct {
-	messageID  mail.Hash
+	name       mail.Hash // of the Message-ID, or of the whole header
 	size, date int64
 }
 

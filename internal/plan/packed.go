@@ -37,6 +37,7 @@ type Arrivals struct {
 type arrivedAs struct {
 	ident mail.Ident
 	all   bool // see mail.Entry.Identified
+	rough bool // see mail.Entry.Rough
 }
 
 // Len returns how many there are.
@@ -55,7 +56,7 @@ func (l *Arrivals) add(e mail.Entry) bool {
 		l.stamps = append(append(l.stamps, make([]uint64, n-len(l.stamps))...), e.Stamp)
 	}
 	if e.Ident != (mail.Ident{}) || l.idents != nil {
-		l.idents = append(append(l.idents, make([]arrivedAs, n-len(l.idents))...), arrivedAs{e.Ident, e.Identified})
+		l.idents = append(append(l.idents, make([]arrivedAs, n-len(l.idents))...), arrivedAs{e.Ident, e.Identified, e.Rough})
 	}
 	return true
 }
@@ -71,7 +72,8 @@ func (l *Arrivals) At(i int) *Arrival {
 		a.Entry.Stamp = l.stamps[i]
 	}
 	if l.idents != nil {
-		a.Entry.Ident, a.Entry.Identified = l.idents[i].ident, l.idents[i].all
+		as := &l.idents[i]
+		a.Entry.Ident, a.Entry.Identified, a.Entry.Rough = as.ident, as.all, as.rough
 		a.Asked = a.Entry.Identified
 	}
 	return a

@@ -114,13 +114,31 @@ func TestMatchMoves(t *testing.T) {
 		{"Message-ID alone is no proof", ident("a/x!"), ident("a/xy!"), ""},
 		{"no id takes a digest", ident("-/x!"), ident("-/x"), "doubt"},
 		{"another message", ident("a/x!"), ident("b/x"), ""},
+		{"rough, the same size", ident("a/x!"), ident("a/x"), "move"},
+		{"rough, another size", ident("a/x!"), ident("a/xy"), "doubt"},
+		{"rough, another message", ident("a/x!"), ident("b/x"), ""},
+		{"rough, no id, another size", ident("-/x!"), ident("-/xy"), "doubt"},
+		{"rough, no id, all gone have one", ident("a/x!"), ident("-/x"), ""},
+		{"no id, same header, size and date", ident("-/x!"), ident("-/x"), "move"},
+		{"no id, same header, another size", ident("-/x!"), ident("-/xy"), ""},
+		{"no id, same header, another date", ident("-/x!"), dated("-/x", 7), "doubt"},
+		{"no id, same header, no date", ident("-/x!"), dated("-/x", 0), "doubt"},
+		{"no id, same header, another digest", ident("-/x!"), ident("-/y!"), ""},
+		{"no id, other header", ident("-/x!"), ident("-/x"), "doubt"},
+		{"an id, same header", ident("a/x!"), dated("a/x", 7), "doubt"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			a, b := NewBox("A"), NewBox("B")
 			a.Add(mail.Local, Change{Pair: &mail.Pair{ID: 1, Box: "A", Keys: [2]mail.Key{"l", "r"}, Ident: test.gone}, Gone: true})
-			b.Add(mail.Local, Change{Now: mail.Entry{Key: "new", Ident: test.arrived}})
+			b.Add(mail.Local, Change{Now: mail.Entry{Key: "new", Ident: test.arrived, Rough: strings.HasPrefix(test.name, "rough")}})
+			switch {
+			case strings.Contains(test.name, "same header"):
+				b.Arrived[mail.Local][0].Trace, a.News[1].Trace = mail.Hash{1}, mail.Hash{1}
+			case strings.Contains(test.name, "other header"):
+				b.Arrived[mail.Local][0].Trace, a.News[1].Trace = mail.Hash{1}, mail.Hash{2}
+			}
 			moves, doubt := MatchMoves(mail.Local, []*Box{a, b})
 			got := ""
 			if len(moves) == 1 && moves[0].On == mail.Remote && moves[0].To.Entry.Key == "new" {

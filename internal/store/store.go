@@ -123,6 +123,13 @@ type Foreseer interface {
 	Foresee(known map[mail.Box]Known)
 }
 
+// Tracer is a store that can tell a message by its whole header where it has no Message-ID, so that its body need not be read.
+type Tracer interface {
+	// Traces tells the identity of messages, as Identify does if not full, and mail.TraceDigest of each. It passes over what is not
+	// there any more and what has a header that is too long.
+	Traces(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error
+}
+
 // Known is what the base has of one side of a mailbox.
 type Known struct {
 	Count   int      // of messages

@@ -68,40 +68,62 @@ func (v *viewer) tell() func(uid uint32) {
 	}
 }
 
-// enter opens the mailbox. The identities of new messages come in the same flight, if they are going to be asked for.
-func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) (map[uint32]mail.Ident, error) {
+// enter opens the mailbox. What arrived is told in the same flight with its identity, if that is going to be asked for.
+func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) error {
 	v.s.mu.Lock()
 	from, ok := v.s.foreseen[v.box]
 	delete(v.s.foreseen, v.box)
 	v.s.mu.Unlock()
-	if !ok || o.QResync == nil || o.QResync.UIDValidity == 0 {
-		return nil, v.s.enter(ctx, v.c, v.box, o)
+	if !ok || o.QResync == nil || o.QResync.UIDValidity == 0 || from < 2 {
+		return v.s.enter(ctx, v.c, v.box, o)
 	}
+	told, err := v.enterKnowing(ctx, o, from)
+	if err != nil || told {
+		return err
+	}
+	v.seen, v.gone, v.vague = seen{}, imap.NumSet{}, false
+	return v.s.enter(ctx, v.c, v.box, o)
+}
+
+// enterKnowing opens the mailbox and has the server tell changes of what is below a UID only (RFC 7162 section 3.2.5.1); of what is above,
+// each message is told once, flags and identity together. false: the server did not tell that.
+func (v *viewer) enterKnowing(ctx context.Context, o imap.SelectOptions, from uint32) (told bool, err error) {
+	known := *o.QResync
+	known.Known = imap.NumRange(1, from-1)
+	o.QResync = &known
 	op, err := v.s.send(v.c, v.box, o)
 	if err != nil {
-		return nil, err
+		return false, err
 	}
-	idents := map[uint32]mail.Ident{}
-	call := v.c.client.UIDFetch(imap.NumRange(from, maxUID), idItems(false), imap.FetchOptions{}, func(m *imap.Message) error {
+	var arrived seen
+	items := idItems(false)
+	items.Header, items.Flags = items.Header[:1], true
+	call := v.c.client.UIDFetch(imap.NumRange(from, maxUID), items, imap.FetchOptions{}, func(m *imap.Message) error {
 		select {
 		case <-op.call.Done():
 		default:
 			return nil // of the mailbox that was open before
 		}
+		if m.UID < from || !m.HasFlags || len(arrived.uids) > 2*maxForeseen {
+			return nil
+		}
+		arrived.add(m)
 		id, err := identOf(m)
-		if err == nil && m.HasSize && len(m.Header) > 0 && len(idents) < maxForeseen {
-			idents[m.UID] = id
+		if err == nil && m.HasSize && len(m.Header) > 0 {
+			arrived.identify(m.UID, id)
 		}
 		return err
 	})
 	if _, err := op.call.Wait(ctx); err != nil {
-		return nil, v.s.absent(ctx, v.c, op.name, err)
+		return false, v.s.absent(ctx, v.c, op.name, err)
 	}
 	if err := op.entered(); err != nil {
-		return nil, err
+		return false, err
 	}
-	if _, err := call.Wait(ctx); broken(err) {
-		return nil, err
+	st, err := call.Wait(ctx)
+	if err != nil || st.Code == "MESSAGELIMIT" || len(arrived.uids) > 2*maxForeseen {
+		return false, ifBroken(err)
 	}
-	return idents, nil // what the server did not tell is asked again
+	v.arrived = arrived
+	return true, nil
 }

@@ -46,7 +46,15 @@ func TestForesee(t *testing.T) {
 	deliver(t, user, 40)
 	cfg := config(d, user)
 	asked := map[string]int{}
+	opens := ""
+	told := 0 // lines that tell of messages
 	cfg.Client.Trace = func(dir byte, line []byte) {
+		if strings.Contains(string(line), " SELECT ") {
+			opens = string(line)
+		}
+		if dir == 'S' && strings.Contains(string(line), " FETCH (") {
+			told++
+		}
 		if _, after, ok := strings.Cut(string(line), " UID FETCH "); ok && dir == 'C' && strings.Contains(after, "HEADER.FIELDS") {
 			asked[after[:strings.Index(after, " ")]]++
 		}
@@ -71,22 +79,32 @@ func TestForesee(t *testing.T) {
 	move(1, 10)
 	_, archive := viewed(t, s, "Archive", "") // the base has these
 	_, inbox = viewed(t, s, "INBOX", inbox)
+	if err := errors.Join(wait(r.c.Select("INBOX", imap.SelectOptions{})), wait(r.c.UIDStore(imap.NumRange(22, 22), imap.StoreOptions{Flags: []string{`\Flagged`}}))); err != nil {
+		t.Fatal(err)
+	}
 	move(21, 25)
 	known := map[mail.Box]store.Known{"INBOX": {Count: 30, Highest: mail.UIDKey(40)}, "Archive": {Count: 10, Highest: mail.UIDKey(10)}}
 	if _, err := s.Boxes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	clear(asked)
+	told = 0
 	s.Foresee(known)
 	list, _ := viewed(t, s, "Archive", archive)
+	if told != 5 || !strings.HasSuffix(opens, " 1:10))") {
+		t.Errorf("%d messages were told of; opened by %s", told, opens)
+	}
 	viewed(t, s, "INBOX", inbox)
 	if len(list) != 5 || fmt.Sprint(asked) != "map[11:4294967295:1]" {
 		t.Fatalf("%d new, asked for %v", len(list), asked)
 	}
 	got := map[mail.Key]mail.Ident{}
 	for _, e := range list {
-		if got[e.Key] = e.Ident; !e.Identified {
+		if got[e.Key] = e.Ident; !e.Identified || !e.Rough {
 			t.Errorf("%s is not identified", e.Key)
+		}
+		if flagged := e.Flags.System&mail.Flagged != 0; flagged != (e.Key == mail.UIDKey(12)) {
+			t.Errorf("%s: flags %v", e.Key, e.Flags)
 		}
 	}
 	err := s.Identify(t.Context(), "Archive", []mail.Key{mail.UIDKey(11), mail.UIDKey(12), mail.UIDKey(13), mail.UIDKey(14), mail.UIDKey(15)}, false, func(k mail.Key, id mail.Ident) error {
@@ -104,5 +122,25 @@ func TestForesee(t *testing.T) {
 	s.Foresee(known)
 	if list, _ := viewed(t, s, "Archive", archive); len(list) != 5 || list[0].Identified || len(asked) != 0 {
 		t.Errorf("asked for %v", asked)
+	}
+}
+
+// TestForeseeRefused: if a server does not tell what was foreseen, the mailbox is opened as always.
+func TestForeseeRefused(t *testing.T) {
+	t.Parallel()
+	open := func(tag, known, more string) string {
+		return fmt.Sprintf("C: %s SELECT \"B\" (QRESYNC (7 100%s))\nS: * OK [CLOSED] c\nS: * 2 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: * OK [UIDNEXT 12] n\nS: * OK [HIGHESTMODSEQ 120] m\n%s", tag, known, more)
+	}
+	for name, answer := range map[string]string{"no": "S: t4 NO not now", "a part": "S: * 2 FETCH (UID 11 FLAGS () BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\nS: \nS: )\nS: t4 OK [MESSAGELIMIT 1 11] a part"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := scripted(t, qresync, open("t3", " 1:9", "C~ t4 UID FETCH 10:4294967295 .*\nS: t3 OK [READ-WRITE] open\n"+answer+"\n")+
+				open("t5", "", "S: * 1 FETCH (UID 10 FLAGS (\\Seen) MODSEQ (110))\nS: * 2 FETCH (UID 11 FLAGS () MODSEQ (120))\nS: t5 OK [READ-WRITE] open\n"), nil)
+			s.foreseen = map[mail.Box]uint32{"B": 10}
+			list, _ := viewed(t, s, "B", state{7, 10, 100, 0}.seen())
+			if len(list) != 2 || list[0].Identified || list[0].Flags.System != mail.Seen {
+				t.Errorf("%+v", list)
+			}
+		})
 	}
 }

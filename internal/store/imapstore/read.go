@@ -95,6 +95,33 @@ func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, ful
 	return nil
 }
 
+// Traces implements store.Tracer.
+func (s *Store) Traces(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error {
+	items := idItems(false)
+	items.HeaderTo = mail.MaxHeader
+	told := imap.NumSet{}
+	err := s.read(ctx, box, func(c *conn) error {
+		return s.fetching(ctx, c, box, keys, setOf(keys), items, func(m *imap.Message) error {
+			if n := len(m.Header); told.Contains(m.UID) || n == 0 || n >= mail.MaxHeader {
+				return nil
+			}
+			told.Add(m.UID)
+			id, err := identOf(m)
+			if err == nil {
+				err = fn(mail.UIDKey(m.UID), id, mail.TraceDigest(m.Header))
+			}
+			if err != nil {
+				return own{err}
+			}
+			return nil
+		})
+	})
+	if err != nil {
+		return fmt.Errorf("read headers in %q: %w", box, err)
+	}
+	return nil
+}
+
 // fetching is fetchAll in a mailbox that may have to be opened, in the same flight.
 func (s *Store) fetching(ctx context.Context, c *conn, box mail.Box, keys []mail.Key, set imap.NumSet, items imap.FetchItems, fn func(*imap.Message) error) error {
 	f := &flight{c: c, items: items, pieces: set.Split(maxSet), fn: fn}

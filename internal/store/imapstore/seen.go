@@ -15,7 +15,7 @@ type seen struct {
 	flags  []uint32 // places in table
 	stable []string // nil where the server has no stable ids
 	table  mail.FlagTable
-	idents map[uint32]mail.Ident // see Store.Foresee
+	idents map[uint32]mail.Ident // see Store.Foresee; their sizes are rough
 	octets int                   // of the keywords in table
 	sorted bool
 }
@@ -48,6 +48,36 @@ func (v *seen) add(m *imap.Message) {
 		}
 		v.stable = append(v.stable, id)
 	}
+}
+
+// identify notes who a message is, but for its exact size.
+func (v *seen) identify(uid uint32, id mail.Ident) {
+	if v.idents == nil {
+		v.idents = map[uint32]mail.Ident{}
+	}
+	v.idents[uid] = id
+}
+
+// join adds what was told of other messages, later.
+func (v *seen) join(w *seen) {
+	for i, uid := range w.uids {
+		f := w.table.At(w.flags[i])
+		place, fresh := v.table.Add(f)
+		if fresh {
+			v.octets += len(f.Keywords)
+		}
+		v.sorted = v.sorted && v.uids[len(v.uids)-1] < uid || len(v.uids) == 0
+		v.uids, v.flags = append(v.uids, uid), append(v.flags, place)
+		if w.stable != nil || v.stable != nil {
+			v.stable = append(v.stable, make([]string, len(v.uids)-1-len(v.stable))...)
+			id := ""
+			if w.stable != nil {
+				id = w.stable[i]
+			}
+			v.stable = append(v.stable, id)
+		}
+	}
+	v.idents = w.idents
 }
 
 // stableID returns the server's own id of a message (RFC 8474, or Gmail's), with its kind.
@@ -119,7 +149,7 @@ func (v *seen) all(ctx context.Context) iter.Seq2[mail.Entry, error] {
 				e.Ident.Stable = v.stable[i]
 			}
 			if id, ok := v.idents[uid]; ok {
-				e.Ident, e.Identified = id.Merge(e.Ident), true
+				e.Ident, e.Identified, e.Rough = id.Merge(e.Ident), true, true
 			}
 			if !yield(e, nil) {
 				return

@@ -19,6 +19,8 @@ type viewer struct {
 	seen  seen
 	gone  imap.NumSet
 	vague bool // a message changed, but the server did not say how
+
+	arrived seen // what was asked for because it was foreseen
 }
 
 // View implements store.Store. It shows a Delta where QRESYNC or CONDSTORE (RFC 7162) tell what changed since the mark, else all
@@ -59,8 +61,7 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 	if o.QResync == nil && (!v.since || !v.c.condstor || v.c.qresync || v.old.modseq == 0) {
 		return v.takeWhole(ctx)
 	}
-	idents, err := v.enter(ctx, o)
-	if err != nil {
+	if err := v.enter(ctx, o); err != nil {
 		return nil, err
 	}
 	now := v.entered()
@@ -72,9 +73,9 @@ func (v *viewer) take(ctx context.Context) (mail.View, error) {
 		if v.vague || v.gone.Len() > maxGone {
 			break
 		}
+		v.seen.join(&v.arrived)
 		v.seen.order()
 		v.seen.drop(v.gone)
-		v.seen.idents = idents
 		d := v.delta(ctx, now)
 		d.Total = int(now.messages) // while these were fetched, others may have come that the delta does not show
 		return d, nil

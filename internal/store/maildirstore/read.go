@@ -71,6 +71,40 @@ func (s *Store) Identify(ctx context.Context, name mail.Box, keys []mail.Key, _ 
 	return nil
 }
 
+// Traces implements store.Tracer. Messages are read whole, see Identify.
+func (s *Store) Traces(ctx context.Context, name mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error {
+	d := mail.NewDigester()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	err := s.each(ctx, name, keys, func(key mail.Key, _ file, r File) error {
+		_, date, err := r.Info()
+		if err != nil {
+			return err
+		}
+		d.Reset()
+		var start head
+		if _, err := io.CopyBuffer(io.MultiWriter(d, &start), struct{ io.Reader }{contextReader{ctx, r}}, *buf); err != nil {
+			return s.trouble("read message "+string(key), err)
+		}
+		id := d.Ident()
+		id.Date = date.Unix()
+		return fn(key, id, mail.TraceDigest(start))
+	})
+	if err != nil {
+		return fmt.Errorf("read headers in %q: %w", name, err)
+	}
+	return nil
+}
+
+// head keeps how a message begins.
+type head []byte
+
+// Write implements io.Writer.
+func (h *head) Write(p []byte) (int, error) {
+	*h = append(*h, p[:min(len(p), mail.MaxHeader-len(*h))]...)
+	return len(p), nil
+}
+
 // exact fails if a message is not the one any more whose length was told, because it was changed meanwhile. The last bytes
 // are handed out only after that was looked at.
 type exact struct {

@@ -17,6 +17,7 @@ const (
 	View      Method = "View"
 	End       Method = "End"
 	Identify  Method = "Identify"
+	Traces    Method = "Traces"
 	Fetch     Method = "Fetch"
 	Prepare   Method = "Prepare"
 	Put       Method = "Put"

@@ -25,6 +25,21 @@ func (s *Store) Identify(ctx context.Context, box mail.Box, keys []mail.Key, ful
 	return nil
 }
 
+// Traces implements store.Tracer.
+func (s *Store) Traces(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error {
+	err := s.each(ctx, Traces, box, keys, func(m message) error {
+		head, _, _ := bytes.Cut(m.body.data, []byte("\n\r\n"))
+		s.count(len(head), 0)
+		id := m.ident()
+		id.Digest = mail.Hash{}
+		return fn(m.key, id, mail.TraceDigest(m.body.data))
+	})
+	if err != nil {
+		return fmt.Errorf("read headers in %q: %w", box, err)
+	}
+	return nil
+}
+
 // Fetch implements store.Store.
 func (s *Store) Fetch(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Entry, mail.Body) error) error {
 	err := s.each(ctx, Fetch, box, keys, func(m message) error {

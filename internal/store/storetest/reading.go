@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"strings"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
 )
 
 // testFetch: entries and bodies; reading leaves no trace; a body need not be read.
@@ -126,6 +128,45 @@ func testIdentify(f *fixture) {
 	}
 	f.identities(box, done, names, msgs)
 	f.holds(box, msgs...)
+}
+
+// testTraces: headers are told as mail.TraceDigest tells them, with the identity, and what is not there is passed over.
+func testTraces(f *fixture) {
+	s, ok := f.s.(store.Tracer)
+	if !ok {
+		f.Skip("not a store.Tracer")
+	}
+	box := f.box("Traces")
+	msgs := f.messages(5)
+	msgs[1].Data = []byte("Received: from a by b with ESMTP id 17;\r\n\tMon, 02 Mar 2026 10:00:00 +0000\r\nSubject: no id\r\n\r\nbody\r\n\r\nmore\r\n")
+	msgs[2].Data = []byte("X-TUID: 123456\r\nReceived: from a by b id 17\r\nSubject: as large\r\nX-OfflineIMAP: 1-2\r\n\tx\r\n\r\nbody\r\n")
+	msgs[3].Data = []byte("Received: from a by b id 17\r\nSubject: " + strings.Repeat("long ", mail.MaxHeader/5) + "\r\n\r\nbody\r\n")
+	msgs = f.deliver(box, msgs...)
+	f.whole(box)
+	f.must(f.u.Delete(box, msgs[4].Key), "delete as user")
+	got := map[mail.Key]mail.Hash{}
+	err := s.Traces(f.ctx, box, keysOf(msgs), func(k mail.Key, id mail.Ident, trace mail.Hash) error {
+		d := mail.NewDigester()
+		for _, m := range msgs {
+			if m.Key == k {
+				_, _ = d.Write(m.Data)
+			}
+		}
+		want := d.Ident()
+		if _, twice := got[k]; twice || id.Size != want.Size || id.MessageID != want.MessageID || id.Date == 0 {
+			f.Errorf("%q: %+v, twice: %v; want %+v", k, id, twice, want)
+		}
+		got[k] = trace
+		return nil
+	})
+	f.must(err, "read headers")
+	for i, m := range msgs {
+		trace, told := got[m.Key]
+		if want := mail.TraceDigest(m.Data); trace != want || want.IsZero() == (i == 1 || i == 2) || !told && i < 3 || told && i == 4 {
+			f.Errorf("%d: told %v, trace %x, want %x", i, told, trace, want)
+		}
+	}
+	f.must(s.Traces(f.ctx, box, nil, nil), "read no headers")
 }
 
 // identities compares what Identify tells, light and full, with what mail.Digester says. Where line ends are not those

@@ -116,6 +116,7 @@ var tests = []struct {
 	{"Read/Vanished", testReadVanished, false},
 	{"Read/Stop", testReadStop, false},
 	{"Read/Identify", testIdentify, false},
+	{"Read/Traces", testTraces, false},
 	{"SetFlags", testSetFlags, false},
 	{"SetFlags/Unknown", testSetFlagsUnknown, false},
 	{"Delete", testDelete, false},
