@@ -285,10 +285,17 @@ var lostText = [2]string{
 // tell counts and reports the outcome of a batch.
 func (c *copier) tell(done []mail.Done, passed []handed, unreadable map[int]error) {
 	copied, lost := 0, 0
+	c.run.mu.Lock()
+	for i, d := range done {
+		if d.Key != "" {
+			copied++
+			c.run.did(c.box, c.to, d.Key, passed[i].flags.Minus(d.Lacks))
+		}
+	}
+	c.run.mu.Unlock()
 	for i, d := range done {
 		switch {
 		case d.Key != "":
-			copied++
 		case errors.Is(d.Err, store.ErrRefused):
 			by := c.to
 			if unreadable[i] != nil {

@@ -24,6 +24,7 @@ func (r *run) commit(ctx context.Context) error {
 			}
 		}
 	}
+	r.proveEchoes(ctx)
 	kept, err := r.reportKept(ctx)
 	if err != nil {
 		return err
@@ -93,6 +94,9 @@ func (r *run) settleBox(b *boxRun) bool {
 		for _, side := range mail.Sides {
 			if b.viewed[side] {
 				b.now.Mark[side] = b.proven[side]
+			}
+			if b.look != nil && b.look.after[side] != "" {
+				b.now.Mark[side] = b.look.after[side]
 			}
 		}
 	}

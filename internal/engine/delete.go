@@ -139,6 +139,9 @@ func (r *run) deleteOn(ctx context.Context, b *boxRun, side mail.Side, ops []pla
 		r.note(b.name, "%d messages are only marked as deleted on the %s side: it cannot expunge single messages", len(left), side)
 		r.report(state.Report{Box: b.name, Kind: "delete pending", Count: len(left), Text: fmt.Sprintf("%d messages are only marked as deleted on the %s side", len(left), side), Hint: `expunge = "plain" permits to expunge them`})
 	}
+	r.mu.Lock()
+	r.didRemove(b, side, len(entries)-len(left))
+	r.mu.Unlock()
 	r.count(func(s *Summary) {
 		if side == mail.Local {
 			s.DeletedLocal += len(entries) - len(left)

@@ -114,6 +114,13 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*sta
 			return nil, err
 		}
 	}
+	r.mu.Lock()
+	for c, list := range groups {
+		for _, op := range list {
+			r.did(r.boxes[c.box], c.side, op.Pair.Keys[c.side], op.Want.Minus(op.Pair.Lacks[c.side]))
+		}
+	}
+	r.mu.Unlock()
 	return func(tx *state.Tx) error {
 		for i, op := range ops {
 			old := *op.Pair

@@ -128,11 +128,15 @@ func commitMoves(tx *state.Tx, side mail.Side, moves []plan.Move, intents []mail
 // tellMoves counts and reports the outcome of a batch.
 func (r *run) tellMoves(b *boxRun, side mail.Side, moves []plan.Move, done []mail.Done) {
 	moved := 0
-	for _, d := range done {
+	r.mu.Lock()
+	for i, d := range done {
 		if d.Key != "" {
 			moved++
+			r.did(r.boxes[moves[i].To.Box], side, d.Key, moves[i].Pair.Flags.Minus(moves[i].Pair.Lacks[side].Union(d.Lacks)))
 		}
 	}
+	r.didRemove(b, side, moved)
+	r.mu.Unlock()
 	r.dropFlagsOfUnmoved(b, moves, done)
 	r.reportUnmoved(b, side, done)
 	r.count(func(s *Summary) {

@@ -39,6 +39,7 @@ type Options struct {
 	NewID        func() string          // nil: random; ids of new markers
 
 	packFrom int          // tests: how much news of pairs a mailbox keeps as it is, see plan.Box; 0: 8192, negative: none
+	echoFrom int          // tests: see echoFrom; 0: that
 	crash    func() error // tests: called before and after each commit; an error stops the run there
 }
 

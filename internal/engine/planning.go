@@ -94,7 +94,7 @@ func (r *run) pairArrivals(ctx context.Context, b *boxRun) error {
 // unidentified returns those of which nobody asked yet who they are, or how large exactly.
 func unidentified(list []*plan.Arrival, exactly bool) []*plan.Arrival {
 	return slices.DeleteFunc(slices.Clone(list), func(a *plan.Arrival) bool {
-		return a.Half != nil || a.Asked && !(exactly && a.Entry.Rough) || !a.Entry.Ident.Digest.IsZero()
+		return a.Half != nil || a.Asked && (!exactly || !a.Entry.Rough) || !a.Entry.Ident.Digest.IsZero()
 	})
 }
 

@@ -76,8 +76,10 @@ type boxRun struct {
 	open     bool  // something seen was not done: marks stay where they are
 }
 
-// look is what a mailbox has that is being viewed; most are not, and there may be very many.
+// look is what a mailbox has that is being viewed or changed; most are not, and there may be very many.
 type look struct {
+	echo   [2]*echo
+	after  [2]mail.Mark                 // proven after what this run did; "": not
 	ahead  [2]func() (mail.View, error) // a view that was asked for already
 	early  [2]*early
 	calm   [2]bool // the other side is as it was, so that much is going to be done there if a view shows much
@@ -104,6 +106,9 @@ func newRun(o Options) *run {
 	}
 	if o.packFrom == 0 {
 		o.packFrom = 8192
+	}
+	if o.echoFrom == 0 {
+		o.echoFrom = echoFrom
 	}
 	if o.Select == nil {
 		o.Select = func(mail.Box, string) bool { return true }

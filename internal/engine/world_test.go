@@ -53,6 +53,9 @@ func (w *world) options() Options {
 	if o.packFrom == 0 { // one sync after the other: all that can be is packed, little of it, nothing
 		o.packFrom = []int{-1, 1, 0}[w.now.Unix()/60%3]
 	}
+	if o.echoFrom == 0 && w.now.Unix()/60%2 == 0 {
+		o.echoFrom = 1
+	}
 	for side, s := range w.stores {
 		o.Stores[side] = s
 		if w.wrap != nil {

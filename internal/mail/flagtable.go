@@ -22,3 +22,6 @@ func (t *FlagTable) Add(f Flags) (place uint32, fresh bool) {
 
 // At returns the set at a place.
 func (t *FlagTable) At(place uint32) Flags { return t.list[place] }
+
+// Len returns how many sets there are.
+func (t *FlagTable) Len() int { return len(t.list) }

@@ -130,6 +130,22 @@ type Tracer interface {
 	Traces(ctx context.Context, box mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error
 }
 
+// Echoer is a store that can tell in few bytes whether mailboxes are just as our own effects left them, so that the next run need not
+// look at these as news.
+type Echoer interface {
+	// Echo compares what changed in mailboxes with what is expected. For each it returns a mark of the mailbox as it is then if there is
+	// nothing else: all changed messages are expected ones, with the flags that are expected, and there are as many as are
+	// expected in all. "": there is more, or that cannot be told. An error leaves the marks that are there valid.
+	Echo(ctx context.Context, list []Echo) ([]mail.Mark, error)
+}
+
+// Echo is what is expected of a mailbox since a mark.
+type Echo struct {
+	Box   mail.Box
+	Since mail.Mark
+	Want  *mail.Expected
+}
+
 // Known is what the base has of one side of a mailbox.
 type Known struct {
 	Count   int      // of messages

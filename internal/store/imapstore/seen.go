@@ -29,18 +29,7 @@ const (
 )
 
 func (v *seen) add(m *imap.Message) {
-	f := mail.ParseFlags(m.Flags)
-	place, fresh := v.table.Add(f)
-	if fresh {
-		v.octets += len(f.Keywords)
-	}
-	if n := len(v.uids); n > 0 && v.uids[n-1] >= m.UID {
-		v.sorted = false
-	} else if n == 0 {
-		v.sorted = true
-	}
-	v.uids = append(v.uids, m.UID)
-	v.flags = append(v.flags, place)
+	v.put(m.UID, mail.ParseFlags(m.Flags))
 	id := stableID(m)
 	if id != "" || v.stable != nil {
 		for len(v.stable) < len(v.uids)-1 {
@@ -48,6 +37,20 @@ func (v *seen) add(m *imap.Message) {
 		}
 		v.stable = append(v.stable, id)
 	}
+}
+
+// put adds a message without a stable id.
+func (v *seen) put(uid uint32, f mail.Flags) {
+	place, fresh := v.table.Add(f)
+	if fresh {
+		v.octets += len(f.Keywords)
+	}
+	if n := len(v.uids); n > 0 && v.uids[n-1] >= uid {
+		v.sorted = false
+	} else if n == 0 {
+		v.sorted = true
+	}
+	v.uids, v.flags = append(v.uids, uid), append(v.flags, place)
 }
 
 // identify notes who a message is, but for its exact size.
@@ -61,13 +64,7 @@ func (v *seen) identify(uid uint32, id mail.Ident) {
 // join adds what was told of other messages, later.
 func (v *seen) join(w *seen) {
 	for i, uid := range w.uids {
-		f := w.table.At(w.flags[i])
-		place, fresh := v.table.Add(f)
-		if fresh {
-			v.octets += len(f.Keywords)
-		}
-		v.sorted = v.sorted && v.uids[len(v.uids)-1] < uid || len(v.uids) == 0
-		v.uids, v.flags = append(v.uids, uid), append(v.flags, place)
+		v.put(uid, w.table.At(w.flags[i]))
 		if w.stable != nil || v.stable != nil {
 			v.stable = append(v.stable, make([]string, len(v.uids)-1-len(v.stable))...)
 			id := ""

@@ -16,6 +16,7 @@ const (
 	Boxes     Method = "Boxes"
 	View      Method = "View"
 	End       Method = "End"
+	Echo      Method = "Echo"
 	Identify  Method = "Identify"
 	Traces    Method = "Traces"
 	Fetch     Method = "Fetch"

@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/store"
 )
 
 // View implements store.Store. It shows the mailbox as it was when View was called, however late it is read. A Delta
@@ -98,4 +99,46 @@ func (s *Store) end(ctx context.Context, box mail.Box, mark mail.Mark) func() (m
 		}
 		return mark, nil
 	}
+}
+
+// Echo implements store.Echoer.
+func (s *Store) Echo(ctx context.Context, list []store.Echo) ([]mail.Mark, error) {
+	marks := make([]mail.Mark, len(list))
+	for i, q := range list {
+		err := s.begin(ctx)
+		if err == nil {
+			err = s.hook(ctx, Read{Method: Echo, Box: q.Box})
+		}
+		if err == nil {
+			marks[i] = s.echo(q)
+		}
+		if err != nil {
+			return marks, fmt.Errorf("look at mailbox %q again: %w", q.Box, err)
+		}
+	}
+	return marks, nil
+}
+
+func (s *Store) echo(q store.Echo) mail.Mark {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b, err := s.box(q.Box)
+	if err != nil {
+		return ""
+	}
+	seq, ok := s.since(b, q.Since)
+	if !ok || !s.opts.Delta || s.opts.Unproven || len(b.msgs) != q.Want.Total {
+		return ""
+	}
+	expected := map[mail.Key]mail.Flags{}
+	for k, f := range q.Want.All() {
+		expected[k] = f
+	}
+	changed, _ := s.changes(b, seq)
+	for _, e := range changed {
+		if f, ok := expected[e.Key]; !ok || !f.Equal(e.Flags) {
+			return ""
+		}
+	}
+	return s.mark(b)
 }

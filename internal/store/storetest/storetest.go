@@ -104,6 +104,7 @@ var tests = []struct {
 	{"View/Foreign", testViewForeign, false},
 	{"Delta/Differences", testDelta, false},
 	{"Delta/OldMarks", testDeltaOld, false},
+	{"Echo", testEcho, false},
 	{"Epoch", testEpoch, false},
 	{"Put/Content", testPutContent, false},
 	{"Put/Flags", testPutFlags, false},
