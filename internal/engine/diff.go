@@ -80,9 +80,6 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 			return false, err
 		}
 		if chunk = append(chunk, e); len(chunk) == deltaChunk {
-			if !b.viewed[side.Other()] {
-				r.warm(ctx, b, side.Other())
-			}
 			n, err := r.diffChunk(ctx, b, side, chunk, early)
 			if err != nil {
 				return false, err
@@ -158,6 +155,8 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 			arrived++
 		} else if !plan.HasNews(side, p, e.Flags, marked) {
 			continue
+		} else if len(chunk) == deltaChunk && !b.viewed[side.Other()] && !p.Flags.Minus(plan.Effective(p, side, e.Flags)).Empty() {
+			r.warm(ctx, b, side.Other()) // flags are going to be removed there
 		}
 		b.plan.Add(side, plan.Change{Pair: p, Now: e})
 	}

@@ -59,9 +59,6 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 				}
 			})
 		}
-		if look.calm[side] {
-			r.warm(ctx, b, side.Other())
-		}
 	}
 	if e.asked += len(keys); e.asked > r.o.packFrom { // more would not be kept
 		return

@@ -10,6 +10,7 @@ import (
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
 	"mailtwin/internal/state"
+	"mailtwin/internal/store"
 )
 
 // flagChange is what changes on one message; messages with the same change share a command.
@@ -66,10 +67,7 @@ func (r *run) flagSize(list []plan.Flags) int {
 			return min(n, 4*batchSize)
 		}
 	}
-	if n > batchSize && n <= 2*batchSize {
-		return n * 2 / 3
-	}
-	return min(n, 2*batchSize)
+	return min(n, max(batchSize, min(n*3/5, 6*batchSize)))
 }
 
 // later writes to the state database while something else goes on; the function that it returns waits for that. Where the order of
@@ -145,13 +143,8 @@ type flagState struct {
 
 // flagGroup sets the same flags on many messages of one side.
 func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) error {
-	keys := make([]mail.Key, len(ops))
-	for i, op := range ops {
-		keys[i] = op.Pair.Keys[c.side]
-	}
-	slices.Sort(keys)
 	release := r.hold(c.box)
-	lacks, err := r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+	lacks, err := r.setFlags(ctx, c, ops)
 	release()
 	if err != nil {
 		return fmt.Errorf("set flags on the %s side: %w", c.side, err)
@@ -170,6 +163,24 @@ func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) err
 		}
 	})
 	return nil
+}
+
+// setFlags has the store set flags, in the order of keys.
+func (r *run) setFlags(ctx context.Context, c flagChange, ops []plan.Flags) (lacks mail.Flags, err error) {
+	if s, ok := r.stores[c.side].(store.FlagAdder); ok && c.del.Empty() {
+		entries := make([]mail.Entry, len(ops))
+		for i, op := range ops {
+			entries[i] = mail.Entry{Key: op.Pair.Keys[c.side], Flags: op.Now[c.side].Minus(op.Pair.Lacks[c.side])}
+		}
+		slices.SortFunc(entries, func(a, b mail.Entry) int { return compareKeys(a.Key, b.Key) })
+		return s.AddFlags(ctx, c.box, entries, c.add)
+	}
+	keys := make([]mail.Key, len(ops))
+	for i, op := range ops {
+		keys[i] = op.Pair.Keys[c.side]
+	}
+	slices.Sort(keys)
+	return r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
 }
 
 func sortedChanges(groups map[flagChange][]plan.Flags) []flagChange {

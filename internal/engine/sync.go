@@ -82,8 +82,7 @@ type look struct {
 	after  [2]mail.Mark                 // proven after what this run did; "": not
 	ahead  [2]func() (mail.View, error) // a view that was asked for already
 	early  [2]*early
-	calm   [2]bool // the other side is as it was, so that much is going to be done there if a view shows much
-	voided bool    // the keys of a side became void in this run
+	voided bool // the keys of a side became void in this run
 	warmed bool
 }
 

@@ -79,7 +79,6 @@ func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait fu
 	asked := make(chan struct{})
 	since := r.since(b, side)
 	look := b.looks()
-	look.calm[side] = false
 	go func() {
 		defer close(asked)
 		view, err = r.stores[side].View(ctx, b.name, since)
@@ -135,7 +134,6 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 	look := b.looks()
 	ask := look.ahead[side]
 	if look.ahead[side] = nil; ask == nil {
-		look.calm[side] = r.same(b, side.Other())
 		ask = func() (mail.View, error) { return r.stores[side].View(ctx, b.name, since) }
 	}
 	v, err := ask()

@@ -261,7 +261,7 @@ func isDense(keys []mail.Key) bool {
 	}
 	first, ok := keys[0].UID()
 	last, also := keys[len(keys)-1].UID()
-	return ok && also && last > first && int(last-first) < len(keys)*3/2
+	return ok && also && last > first && int(last-first) < len(keys)*5/2
 }
 
 // between is PairsByKey for keys that are dense, in order.
@@ -273,7 +273,11 @@ func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []
 	c := keyColumn(side)
 	first, last := []byte(keys[0]), []byte(keys[len(keys)-1])
 	pairs := make([]mail.Pair, 0, len(keys))
-	for p, err := range readBoxPairs(ctx, db.readers, box, id, "mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c, id, first, last) {
+	st, err := db.queries.prepared(ctx, db.readers, "SELECT id, local, remote, data FROM pair WHERE mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c)
+	if err != nil {
+		return nil, explain("read pairs", err)
+	}
+	for p, err := range newPairScanner(id).yield(ctx, statement{st}, "", []any{id, first, last}, func() mail.Box { return box }) {
 		if err != nil {
 			return nil, err
 		}

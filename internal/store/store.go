@@ -109,6 +109,12 @@ type Warmer interface {
 	Warm(ctx context.Context, box mail.Box)
 }
 
+// FlagAdder is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
+type FlagAdder interface {
+	// AddFlags is SetFlags that removes none. entries have Key and Flags as they are known; a message that has others by now keeps them.
+	AddFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add mail.Flags) (lacks mail.Flags, err error)
+}
+
 // Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of
 // them can be looked up meanwhile.
 type Teller interface {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -13,6 +14,24 @@ import (
 
 // SetFlags implements store.Store. A message in new goes to cur when its flags change.
 func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
+	return s.flag(ctx, name, len(keys), add, func(finder *finder, i int, words []string, changed *folders) error {
+		return s.setFlags(ctx, finder, keys[i], words, add, del, changed)
+	})
+}
+
+// AddFlags implements store.FlagAdder. As long as the names of the files are not known, they are made of what is known of the messages:
+// to read and sort all names of a mailbox takes as long as thousands of renames. A name that is none, or is taken, is looked up.
+func (s *Store) AddFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add mail.Flags) (mail.Flags, error) {
+	return s.flag(ctx, name, len(entries), add, func(finder *finder, i int, words []string, changed *folders) error {
+		if ok, err := s.flagGuessed(finder.b, &entries[i], words, add, changed); ok || err != nil {
+			return err
+		}
+		return s.setFlags(ctx, finder, entries[i].Key, words, add, mail.Flags{}, changed)
+	})
+}
+
+// flag calls set for each of n messages, and makes what it did durable. It returns those of add that the mailbox cannot hold.
+func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, set func(finder *finder, i int, words []string, changed *folders) error) (mail.Flags, error) {
 	fail := func(err error) (mail.Flags, error) {
 		return mail.Flags{}, s.trouble(fmt.Sprintf("set flags in %q", name), err)
 	}
@@ -32,11 +51,11 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 	}
 	var changed folders
 	finder := s.finder(b)
-	for _, key := range keys {
+	for i := range n {
 		if err = ctx.Err(); err != nil {
 			break
 		}
-		if err = s.setFlags(ctx, finder, key, words, add, del, &changed); err != nil {
+		if err = set(finder, i, words, &changed); err != nil {
 			break
 		}
 	}
@@ -44,6 +63,46 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 		return fail(err)
 	}
 	return lacks(add, words), nil
+}
+
+// flagGuessed renames the file of a message whose name follows from its key and flags; false if there is no such file, or it takes a look
+// at the others.
+func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flags, changed *folders) (bool, error) {
+	b.mu.Lock()
+	known := b.index != nil
+	b.mu.Unlock()
+	if known || strings.Contains(string(e.Key), "/") { // of several files with one unique name
+		return false, nil
+	}
+	info := string(s.c.InfoSep) + "2,"
+	has := lettersOf(e.Flags, words, "")
+	want := lettersOf(e.Flags.Union(add), words, has)
+	if want == has {
+		return false, nil
+	}
+	cur := b.dir + slash + "cur"
+	to := cur + slash + string(e.Key) + info + want
+	try := func(dir, name string) (bool, error) {
+		err := s.fs.Rename(dir+slash+name, to)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrInvalid) || isTooLong(err) {
+				err = nil
+			}
+			return false, err
+		}
+		changed.add(cur)
+		changed.add(dir)
+		b.mu.Lock()
+		b.index = nil // one that was read meanwhile has the old name
+		b.mu.Unlock()
+		return true, nil
+	}
+	if has == "" {
+		if ok, err := try(b.dir+slash+"new", string(e.Key)); ok || err != nil {
+			return ok, err
+		}
+	}
+	return try(cur, string(e.Key)+info+has)
 }
 
 func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed *folders) error {

@@ -51,6 +51,42 @@ func testSetFlags(f *fixture) {
 	f.holds(box, msgs...)
 }
 
+// testAddFlags: flags are added whatever is known of those that messages have, and keywords with them.
+func testAddFlags(f *fixture) {
+	s, ok := f.s.(store.FlagAdder)
+	if !ok {
+		f.Skip("not a store.FlagAdder")
+	}
+	box := f.box("Add")
+	msgs := f.messages(4)
+	for i := range msgs[:3] {
+		msgs[i].Flags = mail.Flags{System: mail.Draft, Keywords: f.keywords("old")}
+	}
+	for i, d := range f.put(box, msgs...) {
+		msgs[i].Key = d.Key
+	}
+	add := mail.Flags{System: mail.Seen, Keywords: f.keywords("New")}
+	known := []mail.Flags{msgs[0].Flags, {}, {System: mail.Flagged | mail.Seen}, {}}
+	list := []mail.Entry{{Key: f.unknown(msgs[0].Key)}}
+	for i, m := range msgs {
+		list = append(list, mail.Entry{Key: m.Key, Flags: known[i]})
+		msgs[i].Flags = m.Flags.Union(add)
+	}
+	for range 2 {
+		lacks, err := s.AddFlags(f.ctx, box, list, add)
+		f.must(err, "add flags")
+		if !lacks.Empty() {
+			f.Errorf("lacks %v", lacks)
+		}
+		f.holds(box, msgs...)
+	}
+	for _, m := range msgs {
+		if e := f.entry(box, m.Key); !e.Flags.Equal(m.Flags) {
+			f.Errorf("shown with %v, want %v", e.Flags, m.Flags)
+		}
+	}
+}
+
 // testSetFlagsUnknown: what is not there is passed over; a change that is none is no error.
 func testSetFlagsUnknown(f *fixture) {
 	box := f.box("Unknown")
