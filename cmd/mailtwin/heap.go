@@ -8,7 +8,7 @@ import (
 )
 
 // gcPercent keeps the heap near what is in use: a sync works on small portions, and who runs it beside a mail reader wants it small.
-const gcPercent = 50
+const gcPercent = 40
 
 // softLimit is how much memory the Go runtime tries to stay below (the database and the program itself come on top). A large mailbox
 // needs more now and then; then the limit gives way, so that the collector does not take the time that the sync needs.

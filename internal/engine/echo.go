@@ -11,14 +11,15 @@ import (
 // What a run does to a mailbox, the next one would see as changes since its view: the echo of our own effects. If it is long, it costs
 // less to compare it with what is expected at once, by sets of messages, than to be told of each message again.
 const (
-	echoFrom = 64     // messages that must have changed in a mailbox
-	echoMost = 50_000 // more would take memory
+	echoFrom = 64   // messages that must have changed in a mailbox
+	echoMost = 8192 // more would take memory
 )
 
-// echo is what was done on one side of a mailbox.
+// echo is what was done on one side of a mailbox since its view.
 type echo struct {
-	want mail.Expected
-	gone int
+	since mail.Mark
+	want  mail.Expected
+	gone  int
 }
 
 // did notes that a message of a side was stored, moved there or changed, and what flags it has now.
@@ -42,7 +43,14 @@ func (r *run) echoOf(b *boxRun, side mail.Side) *echo {
 	}
 	look := b.looks()
 	if look.echo[side] == nil {
-		look.echo[side] = &echo{}
+		since := b.now.Mark[side]
+		if b.viewed[side] {
+			since = b.proven[side]
+		}
+		if since == "" { // a new mailbox, or a store without marks
+			return nil
+		}
+		look.echo[side] = &echo{since: since}
 	}
 	return look.echo[side]
 }
@@ -82,11 +90,8 @@ func (r *run) echo(ctx context.Context, b *boxRun, side mail.Side) (q store.Echo
 		return q, false
 	}
 	e := b.look.echo[side]
-	q = store.Echo{Box: b.name, Since: b.now.Mark[side], Want: &e.want}
-	if b.viewed[side] {
-		q.Since = b.proven[side]
-	}
-	if n := e.want.Len(); n+e.gone < r.o.echoFrom || n > echoMost || q.Since == "" {
+	q = store.Echo{Box: b.name, Since: e.since, Want: &e.want}
+	if n := e.want.Len(); n+e.gone < r.o.echoFrom || n > echoMost {
 		return q, false
 	}
 	var err error

@@ -16,6 +16,7 @@ const maxForeseen = 20_000
 func (s *Store) Foresee(known map[mail.Box]store.Known) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.few = len(known) <= maxInTurn
 	s.foreseen = nil
 	from := map[mail.Box]uint32{}
 	gone, arrived := 0, 0
@@ -35,6 +36,26 @@ func (s *Store) Foresee(known map[mail.Box]store.Known) {
 	}
 	if gone > 0 && arrived > 0 && arrived <= maxForeseen {
 		s.foreseen = from
+	}
+}
+
+// maxInTurn is how many mailboxes are viewed one after the other on one connection rather than at the same time: to open and log in on
+// another takes four round trips and more.
+const maxInTurn = 3
+
+// turn waits until a view may begin; the function that it returns ends it.
+func (s *Store) turn(ctx context.Context) (end func(), err error) {
+	s.mu.Lock()
+	few := s.few
+	s.mu.Unlock()
+	if !few {
+		return func() {}, nil
+	}
+	select {
+	case s.viewing <- struct{}{}:
+		return func() { <-s.viewing }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	}
 }
 

@@ -1,10 +1,14 @@
 package imapstore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/imap/imaptest"
@@ -142,5 +146,49 @@ func TestForeseeRefused(t *testing.T) {
 				t.Errorf("%+v", list)
 			}
 		})
+	}
+}
+
+// TestViewsInTurn: a few mailboxes are viewed on the connection that is there, many at the same time.
+func TestViewsInTurn(t *testing.T) {
+	t.Parallel()
+	d, user := imaptest.Shared(t)
+	for _, n := range []int{maxInTurn, maxInTurn + 1} {
+		s := New(config(d, user))
+		t.Cleanup(func() { _ = s.Close() })
+		if _, err := s.Hello(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		known := map[mail.Box]store.Known{}
+		for i := range n {
+			box := mail.Box(fmt.Sprintf("B%d", i))
+			if err := s.CreateBox(t.Context(), box, ""); err != nil {
+				t.Fatal(err)
+			}
+			known[box] = store.Known{}
+		}
+		s.Foresee(known)
+		var g errgroup.Group
+		var most atomic.Int32
+		for box := range known {
+			g.Go(func() error {
+				_, err := s.View(t.Context(), box, "")
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				most.Store(max(most.Load(), int32(len(s.open))))
+				return err
+			})
+		}
+		if err := g.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if got := most.Load(); got > 1 && n == maxInTurn {
+			t.Errorf("%d mailboxes on %d connections", n, got)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := s.View(ctx, "B0", ""); !errors.Is(err, context.Canceled) {
+			t.Errorf("cancelled: %v", err)
+		}
 	}
 }

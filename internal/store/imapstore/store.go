@@ -69,6 +69,8 @@ type Store struct {
 	filled   map[mail.Box]bool          // those that had messages when they were listed
 	told     map[mail.Box]state         // what the last list told of them
 	foreseen map[mail.Box]uint32        // see Foresee: from which UID on messages are to be identified
+	few      bool                       // few mailboxes are to be viewed, see turn
+	viewing  chan struct{}              // has something while one of them is
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
 	ahead    *reach
@@ -104,7 +106,7 @@ func New(cfg Config) *Store {
 	return &Store{
 		cfg: cfg, host: host, slots: make(chan struct{}, cfg.Connections), open: map[*conn]struct{}{},
 		names: map[mail.Box]string{}, epochs: map[mail.Box]uint32{}, nexts: map[mail.Box]uint32{}, floors: map[mail.Box]uint32{}, holding: map[mail.Box]mail.Storable{}, filled: map[mail.Box]bool{}, told: map[mail.Box]state{},
-		viewed: map[mail.Box]int{},
+		viewed: map[mail.Box]int{}, viewing: make(chan struct{}, 1),
 	}
 }
 

@@ -27,7 +27,12 @@ type viewer struct {
 // messages.
 func (s *Store) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.View, error) {
 	var view mail.View
-	err := s.read(ctx, box, func(c *conn) (err error) {
+	end, err := s.turn(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("view mailbox %q: %w", box, err)
+	}
+	defer end()
+	err = s.read(ctx, box, func(c *conn) (err error) {
 		v := &viewer{s: s, c: c, box: box}
 		v.old, v.since = parseMark(since)
 		view, err = v.take(ctx)
