@@ -7,8 +7,13 @@ import (
 	"runtime/metrics"
 )
 
-// gcPercent keeps the heap near what is in use: a sync works on small portions, and who runs it beside a mail reader wants it small.
-const gcPercent = 40
+// gcPercent keeps the heap near what is in use: a sync works on small portions, and who runs it beside a mail reader wants it small. A
+// large heap is kept nearer still, by this alone: a limit that is near to what is in use makes the collector give up on a busy machine.
+const (
+	gcPercent    = 40
+	largeHeap    = 64 << 20
+	largePercent = 20
+)
 
 // softLimit is how much memory the Go runtime tries to stay below (the database and the program itself come on top). A large mailbox
 // needs more now and then; then the limit gives way, so that the collector does not take the time that the sync needs.
@@ -48,6 +53,9 @@ func keepSmall() {
 // percentFor makes the next collection wait until the heap has grown by gcPercent, and to heapFloor.
 func percentFor(live int64) int {
 	const smallest = 4 << 20 // of a heap that is collected at 100 percent, in Go's runtime
+	if live >= largeHeap {
+		return largePercent
+	}
 	grown := heapFloor * 100 / smallest
 	if live > 0 {
 		grown = min(grown, int(heapFloor*100/live-100))
@@ -56,7 +64,12 @@ func percentFor(live int64) int {
 }
 
 // limitFor leaves room for a quarter of what is in use, at least.
-func limitFor(live int64) int64 { return max(softLimit, live/4*5+(2<<20)) }
+func limitFor(live int64) int64 {
+	if live >= largeHeap {
+		return live * 2
+	}
+	return max(softLimit, live/4*5+(2<<20))
+}
 
 // afterEachGC calls fn at the end of each collection, on the goroutine of finalizers.
 func afterEachGC(fn func()) {

@@ -8,7 +8,7 @@ import (
 
 func TestLimitFor(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[int64]int64{0: softLimit, 20 << 20: softLimit, 400 << 20: 502 << 20} {
+	for live, want := range map[int64]int64{0: softLimit, 20 << 20: softLimit, 40 << 20: 52 << 20, 400 << 20: 800 << 20} {
 		if got := limitFor(live); got != want {
 			t.Errorf("%d in use: %d, want %d", live, got, want)
 		}
@@ -17,7 +17,7 @@ func TestLimitFor(t *testing.T) {
 
 func TestPercentFor(t *testing.T) {
 	t.Parallel()
-	for live, want := range map[int64]int{0: 150, 1 << 20: 150, 3 << 20: 100, 4 << 20: 50, 400 << 20: 50} {
+	for live, want := range map[int64]int{0: 150, 1 << 20: 150, 3 << 20: 100, 4 << 20: 50, 20 << 20: 40, 400 << 20: 20} {
 		if got := percentFor(live); got != want {
 			t.Errorf("%d in use: %d, want %d", live, got, want)
 		}

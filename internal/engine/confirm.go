@@ -65,7 +65,8 @@ func (r *run) confirmGone(ctx context.Context) error {
 }
 
 // mayHaveMoved reports whether all that disappeared may have moved: as much arrived on that side, a server. If it did, nothing is going
-// to be deleted, and nothing need be asked again; that is known once the moves are.
+// to be deleted, and nothing need be asked again; that is known once the moves are. Without marks it takes another view to know whether
+// a mailbox changed since, which is best had before.
 func (r *run) mayHaveMoved() bool {
 	if !r.anyGone() || r.anyFailed() {
 		return false
@@ -73,12 +74,11 @@ func (r *run) mayHaveMoved() bool {
 	for _, side := range mail.Sides {
 		gone, arrived := 0, 0
 		for _, b := range r.order {
-			if n := b.plan.Unmoved(side); n > 0 && b.missing[side] {
+			n := b.plan.Unmoved(side)
+			if n > 0 && b.missing[side] || b.viewed[side] && (b.status[side].Mark == "" || b.proven[side] == "") {
 				return false
-			} else {
-				gone += n
 			}
-			arrived += b.plan.CountArrived(side)
+			gone, arrived = gone+n, arrived+b.plan.CountArrived(side)
 		}
 		if gone > arrived || gone > 0 && r.greet[side].Caps.Named {
 			return false
