@@ -95,7 +95,7 @@ func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) error {
 	from, ok := v.s.foreseen[v.box]
 	delete(v.s.foreseen, v.box)
 	v.s.mu.Unlock()
-	if !ok || o.QResync == nil || o.QResync.UIDValidity == 0 || from < 2 {
+	if !ok || o.QResync == nil || o.QResync.UIDValidity == 0 || from == 0 {
 		return v.s.enter(ctx, v.c, v.box, o)
 	}
 	told, err := v.enterKnowing(ctx, o, from)
@@ -109,9 +109,12 @@ func (v *viewer) enter(ctx context.Context, o imap.SelectOptions) error {
 // enterKnowing opens the mailbox and has the server tell changes of what is below a UID only (RFC 7162 section 3.2.5.1); of what is above,
 // each message is told once, flags and identity together. false: the server did not tell that.
 func (v *viewer) enterKnowing(ctx context.Context, o imap.SelectOptions, from uint32) (told bool, err error) {
-	known := *o.QResync
-	known.Known = imap.NumRange(1, from-1)
-	o.QResync = &known
+	if known := *o.QResync; from > 1 {
+		known.Known = imap.NumRange(1, from-1)
+		o.QResync = &known
+	} else { // nothing is known
+		o = imap.SelectOptions{}
+	}
 	op, err := v.s.send(v.c, v.box, o)
 	if err != nil {
 		return false, err

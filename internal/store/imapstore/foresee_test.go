@@ -129,6 +129,45 @@ func TestForesee(t *testing.T) {
 	}
 }
 
+// TestForeseeEmpty: so is what arrived in a mailbox of which the base has nothing.
+func TestForeseeEmpty(t *testing.T) {
+	t.Parallel()
+	d, user := imaptest.Shared(t)
+	deliver(t, user, 5)
+	cfg := config(d, user)
+	told := 0
+	cfg.Client.Trace = func(dir byte, line []byte) {
+		if dir == 'S' && strings.Contains(string(line), " FETCH (") {
+			told++
+		}
+	}
+	s := New(cfg)
+	t.Cleanup(func() { _ = s.Close() })
+	if _, err := s.Hello(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.CreateBox(t.Context(), "Empty", ""); err != nil {
+		t.Fatal(err)
+	}
+	_, inbox := viewed(t, s, "INBOX", "")
+	_, empty := viewed(t, s, "Empty", "")
+	r := newReader(t, config(d, user))
+	if err := errors.Join(wait(r.c.Select("INBOX", imap.SelectOptions{})), wait(r.c.UIDMove(imap.NumRange(2, 4), "Empty")), wait(r.c.Unselect())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Boxes(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.Foresee(map[mail.Box]store.Known{"INBOX": {Count: 5, Highest: mail.UIDKey(5)}, "Empty": {}})
+	told = 0
+	if list, _ := viewed(t, s, "Empty", empty); len(list) != 3 || !list[0].Identified || told != 3 {
+		t.Errorf("%+v, %d messages were told of", list, told)
+	}
+	if list, _ := viewed(t, s, "INBOX", inbox); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+}
+
 // TestForeseeRefused: if a server does not tell what was foreseen, the mailbox is opened as always.
 func TestForeseeRefused(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,7 @@ func TestAddFlags(t *testing.T) {
 		"has it already":           {"cur/1.x:2,FS", "1.x", mail.Flagged | mail.Seen, "cur/1.x:2,FS", true},
 		"had it already":           {"cur/1.x:2,FS", "1.x", mail.Seen, "cur/1.x:2,FS", true},
 		"gone":                     {"cur/2.x:2,S", "1.x", mail.Seen, "cur/2.x:2,S", true},
+		"a name that is none":      {"cur/2.x:2,S", "..", 0, "cur/2.x:2,S", true},
 		"a name that cannot be":    {"cur/2.x:2,S", "../../1.x", mail.Seen, "cur/2.x:2,S", true},
 		"the new name is a folder": {"cur/1.x:2,S cur/1.x:2,FS/", "1.x", mail.Seen, "cur/1.x:2,FS/", true},
 	} {

@@ -71,7 +71,7 @@ func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flag
 	b.mu.Lock()
 	known := b.index != nil
 	b.mu.Unlock()
-	if known || strings.Contains(string(e.Key), "/") { // of several files with one unique name
+	if known || strings.Contains(string(e.Key), "/") || strings.HasPrefix(string(e.Key), ".") { // one of several with a unique name; none
 		return false, nil
 	}
 	info := string(s.c.InfoSep) + "2,"
