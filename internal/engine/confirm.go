@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"mailtwin/internal/mail"
@@ -68,7 +69,7 @@ func (r *run) confirmGone(ctx context.Context) error {
 // to be deleted, and nothing need be asked again; that is known once the moves are. Without marks it takes another view to know whether
 // a mailbox changed since, which is best had before.
 func (r *run) mayHaveMoved() bool {
-	if !r.anyGone() || r.anyFailed() {
+	if r.atOnce || !r.anyGone() || r.anyFailed() {
 		return false
 	}
 	for _, side := range mail.Sides {
@@ -87,8 +88,11 @@ func (r *run) mayHaveMoved() bool {
 	return true
 }
 
-// confirmUnmoved does what confirmGone does where that was put off, for what did not move. If a mailbox changed since its view, that
-// waits for the next run: its moves are planned already.
+// errMeanwhile ends a run that has done nothing yet: what it put off is best looked at from the beginning.
+var errMeanwhile = errors.New("mailboxes changed while they were looked at")
+
+// confirmUnmoved does what confirmGone does where that was put off, for what did not move. If a mailbox changed since its view, the run
+// begins again, and puts nothing off: moves are planned already.
 func (r *run) confirmUnmoved(ctx context.Context) error {
 	if !r.unconfirmed || !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.plan.Unmoved(mail.Local)+b.plan.Unmoved(mail.Remote) > 0 }) {
 		return nil
@@ -98,13 +102,12 @@ func (r *run) confirmUnmoved(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	switch again := r.toViewAgain(lists, seen, true); {
+	again := r.toViewAgain(lists, seen, true)
+	switch {
 	case r.anyFailed():
 		r.dropGone("a mailbox could not be viewed")
-	case r.fresh:
-		r.dropGone("a mailbox came into being meanwhile")
-	case len(again) > 0:
-		r.dropGone("mailboxes keep changing")
+	case r.fresh, len(again) > 0:
+		return errMeanwhile
 	}
 	return nil
 }

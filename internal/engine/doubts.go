@@ -37,7 +37,8 @@ func byBox[T any](list []T, boxOf func(T) mail.Box) map[mail.Box][]T {
 }
 
 // trace asks for the headers of arrivals without Message-ID, and for those of the copies that the other side has of what could be the
-// same. false: there was nothing to ask, so it takes digests. Where names name messages, reading them is as cheap.
+// same. false: there was nothing to ask, so it takes digests. So it does if headers cannot be read: the digests say what is wrong then.
+// Where names name messages, reading them is as cheap.
 func (r *run) trace(ctx context.Context, side mail.Side, boxes []*plan.Box, doubt []*plan.Arrival) (traced bool, err error) {
 	here, ok := r.stores[side].(store.Tracer)
 	there, also := r.stores[side.Other()].(store.Tracer)
@@ -63,7 +64,7 @@ func (r *run) trace(ctx context.Context, side mail.Side, boxes []*plan.Box, doub
 			}
 			return nil
 		})
-		if err != nil {
+		if endsRun(err) {
 			return false, fmt.Errorf("identify messages on the %s side: %w", side, err)
 		}
 	}
@@ -75,7 +76,7 @@ func (r *run) trace(ctx context.Context, side mail.Side, boxes []*plan.Box, doub
 			}
 			return nil
 		})
-		if err != nil {
+		if endsRun(err) {
 			return false, fmt.Errorf("identify messages on the %s side: %w", side.Other(), err)
 		}
 	}

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -168,13 +169,43 @@ func TestConfirmOnlyDeletions(t *testing.T) {
 	w.stores[mail.Remote].DeleteUser("INBOX", keys[4])
 	w.fill(mail.Remote, "Archive", 21, 22)
 	meanwhile = func() { w.stores[mail.Remote].Deliver("Archive", flags(), data, 1_600_000_004) }
-	if res := w.sync(); res.Summary.DeletedLocal != 0 || res.Summary.CopiedToLocal != 1 || lists != 2 {
-		t.Errorf("%+v, listed %d times", res.Summary, lists)
-	}
-	meanwhile = func() {}
-	if res := w.sync(); res.Summary.MovedLocal != 1 || res.Summary.CopiedToLocal != 0 {
+	if res := w.sync(); res.Summary.DeletedLocal != 0 || res.Summary.CopiedToLocal != 1 || res.Summary.MovedLocal != 1 {
 		t.Errorf("%+v", res.Summary)
 	}
 	w.equal(21)
+	// Nor does what happens elsewhere keep deletions off, mail or a new mailbox.
+	for i, box := range []mail.Box{"Archive", "New", "Newer"} {
+		lists = 0
+		w.stores[mail.Remote].DeleteUser("INBOX", keys[5+i])
+		w.fill(mail.Remote, "Archive", 30+2*i, 31+2*i)
+		meanwhile = func() { w.fill(mail.Remote, box, 31+2*i, 32+2*i) }
+		if res := w.sync(); res.Summary.DeletedLocal != 1 || res.Summary.CopiedToLocal != 2 {
+			t.Errorf("%s: %+v, listed %d times", box, res.Summary, lists)
+		}
+	}
+	meanwhile = func() {}
+	w.equal(24)
 	w.still()
+}
+
+// TestTraceFails: a header that cannot be read does not keep the rest of the account from being synced.
+func TestTraceFails(t *testing.T) {
+	t.Parallel()
+	for _, side := range mail.Sides {
+		w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Kind: memstore.IMAP, Delta: true})
+		key := w.stores[mail.Remote].Deliver("INBOX", flags(), traced(1), 1)
+		w.fill(mail.Remote, "INBOX", 0, 9)
+		w.sync()
+		w.stores[mail.Remote].MoveUser("INBOX", key, "Archive")
+		w.stores[side].Reads = func(r memstore.Read) error {
+			if r.Method == memstore.Traces {
+				return errors.New("input/output error")
+			}
+			return nil
+		}
+		if res := w.sync(); res.Summary.MovedLocal != 1 {
+			t.Errorf("%v: %+v", side, res.Summary)
+		}
+		w.equal(10)
+	}
 }

@@ -11,21 +11,30 @@ import (
 // What a run does to a mailbox, the next one would see as changes since its view: the echo of our own effects. If it is long, it costs
 // less to compare it with what is expected at once, by sets of messages, than to be told of each message again.
 const (
-	echoFrom = 64   // messages that must have changed in a mailbox
-	echoMost = 8192 // more would take memory
+	echoFrom = 64     // messages that must have changed in a mailbox
+	echoMost = 8192   // more of one would take memory
+	echoesIn = 32_768 // so would more of all
 )
 
 // echo is what was done on one side of a mailbox since its view.
 type echo struct {
 	since mail.Mark
+	over  bool // it was more than is kept
 	want  mail.Expected
 	gone  int
 }
 
 // did notes that a message of a side was stored, moved there or changed, and what flags it has now.
 func (r *run) did(b *boxRun, side mail.Side, key mail.Key, flags mail.Flags) {
-	if e := r.echoOf(b, side); e != nil && e.want.Len() <= echoMost {
+	e := r.echoOf(b, side)
+	switch {
+	case e == nil || e.over:
+	case e.want.Len() == echoMost || r.noted == echoesIn:
+		r.noted -= e.want.Len()
+		e.want, e.over = mail.Expected{}, true
+	default:
 		e.want.Add(key, flags)
+		r.noted++
 	}
 }
 
@@ -91,7 +100,7 @@ func (r *run) echo(ctx context.Context, b *boxRun, side mail.Side) (q store.Echo
 	}
 	e := b.look.echo[side]
 	q = store.Echo{Box: b.name, Since: e.since, Want: &e.want}
-	if n := e.want.Len(); n+e.gone < r.o.echoFrom || n > echoMost {
+	if e.over || e.want.Len()+e.gone < r.o.echoFrom {
 		return q, false
 	}
 	var err error

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
 	"mailtwin/internal/store"
 	"mailtwin/internal/store/memstore"
 )
@@ -73,6 +74,72 @@ func TestEcho(t *testing.T) {
 				w.equal(-1)
 				w.still()
 			})
+		}
+	}
+}
+
+// TestEchoOpen: where something that was seen is not done, no mark moves, whatever else was done.
+func TestEchoOpen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Kind: memstore.IMAP, Delta: true})
+	w.o.echoFrom = 1
+	keys := w.fill(mail.Remote, "INBOX", 0, 30)
+	w.sync()
+	w.sync()
+	for _, k := range keys[:20] { // held back
+		w.stores[mail.Remote].DeleteUser("INBOX", k)
+	}
+	w.o.Limits = plan.Limits{OverHalf: 5}
+	for _, k := range w.keys(mail.Local, "INBOX")[22:] {
+		w.stores[mail.Local].SetFlagsUser("INBOX", k, flags(`\Seen`), flags())
+	}
+	heard := 0
+	w.stores[mail.Remote].Reads = func(r memstore.Read) error {
+		if r.Method == memstore.Echo {
+			heard++
+		}
+		return nil
+	}
+	if res := w.sync(); res.Summary.FlaggedRemote == 0 || res.Summary.HeldBack != 20 || heard != 0 {
+		t.Errorf("%+v, heard the echo %d times", res.Summary, heard)
+	}
+	w.o.AllowDeletes = true
+	if res := w.sync(); res.Summary.DeletedLocal != 20 {
+		t.Errorf("%+v", res.Summary)
+	}
+	w.equal(10)
+}
+
+// TestEchoMost: what is kept of effects is bounded, for a mailbox and in all.
+func TestEchoMost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Kind: memstore.IMAP, Delta: true})
+	r := newRun(w.options())
+	kept := func() (n int) {
+		for _, b := range r.boxes {
+			n += b.look.echo[mail.Remote].want.Len()
+		}
+		return n
+	}
+	fill := func(name mail.Box, n int) {
+		b := &boxRun{name: name}
+		b.now.Mark[mail.Remote] = "m"
+		r.boxes[name] = b
+		for k := range n {
+			r.did(b, mail.Remote, mail.UIDKey(uint32(k+1)), flags(`\Seen`)) //nolint:gosec // small
+		}
+		if n := kept(); n > echoesIn || n != r.noted {
+			t.Fatalf("%d kept, %d counted", n, r.noted)
+		}
+	}
+	fill("many", echoMost+1)
+	for _, name := range []mail.Box{"A", "B", "C", "D"} {
+		fill(name, echoMost)
+	}
+	fill("one more", 1)
+	for name, want := range map[mail.Box]bool{"many": true, "A": false, "D": false, "one more": true} {
+		if got := r.boxes[name].look.echo[mail.Remote].over; got != want {
+			t.Errorf("%s: over %v, want %v", name, got, want)
 		}
 	}
 }

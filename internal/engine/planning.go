@@ -160,7 +160,7 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 			plan.AddMoves(byName, slices.DeleteFunc(moves, r.mustWait))
 			return nil
 		}
-		if err := r.resolve(ctx, side, all, doubt); err != nil {
+		if err := r.resolve(ctx, side, boxes, doubt); err != nil {
 			return err
 		}
 	}

@@ -22,6 +22,11 @@ func Sync(ctx context.Context, o Options) (Result, error) {
 	r := newRun(o)
 	begun := r.o.Now()
 	err := r.sync(ctx)
+	if errors.Is(err, errMeanwhile) { // nothing was done yet
+		r = r.next()
+		r.atOnce = true
+		err = r.sync(ctx)
+	}
 	for p := newPatience(o); err != nil && p.again(ctx, r, err); {
 		r = r.next()
 		err = r.sync(ctx)
@@ -46,6 +51,7 @@ type run struct {
 	dropped bool      // disappearances were left to the next run
 
 	unconfirmed bool          // see mayHaveMoved
+	atOnce      bool          // disappearances are confirmed before moves are looked for
 	met         bool          // both stores were reached
 	renaming    []mail.Intent // renames that an interrupted run was about to do
 	late        []mail.Intent // effects that were repeated: a twin may turn up
@@ -55,6 +61,7 @@ type run struct {
 	mu      sync.Mutex // guards what follows
 	res     Result
 	changed bool // the account has been marked as under change
+	noted   int  // effects that echoes may be compared with
 }
 
 // boxRun is one mailbox in a run.
@@ -208,7 +215,7 @@ func (r *run) fail(b *boxRun, err error) error {
 	if err == nil {
 		return nil
 	}
-	if errors.Is(err, context.Canceled) || errors.Is(err, store.ErrUnreachable) || errors.Is(err, store.ErrLogin) || errors.Is(err, errState) || errors.Is(err, state.ErrDamaged) {
+	if endsRun(err) {
 		return err
 	}
 	err = fmt.Errorf("sync mailbox %q: %w", b.name, err)
@@ -224,6 +231,11 @@ func (r *run) fail(b *boxRun, err error) error {
 		r.report(state.Report{Box: b.name, Kind: "error", Count: 1, Text: err.Error(), Hint: mail.HintOf(err)})
 	}
 	return nil
+}
+
+// endsRun reports whether an error is not for one mailbox alone.
+func endsRun(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, store.ErrUnreachable) || errors.Is(err, store.ErrLogin) || errors.Is(err, errState) || errors.Is(err, state.ErrDamaged)
 }
 
 // leaveOpen keeps the marks of a mailbox where they are: something seen in it was not done.

@@ -3,7 +3,6 @@ package engine
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"mailtwin/internal/mail"
@@ -49,11 +48,17 @@ func (r *run) foresee(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		changed := slices.DeleteFunc(slices.Clone(r.order), func(b *boxRun) bool {
-			return !b.exists[side] || r.same(b, side) || r.since(b, side) == ""
-		})
-		if len(changed) < 2 {
-			continue
+		var changed []*boxRun
+		views := 0
+		for _, b := range r.order {
+			if b.exists[side] && !r.same(b, side) {
+				if views++; r.since(b, side) != "" {
+					changed = append(changed, b)
+				}
+			}
+		}
+		if len(changed) < 2 { // none moved, or where to cannot be foreseen
+			changed = nil
 		}
 		known := make(map[mail.Box]store.Known, len(changed))
 		for _, b := range changed {
@@ -63,7 +68,7 @@ func (r *run) foresee(ctx context.Context) error {
 			}
 			known[b.name] = store.Known{Count: count, Highest: highest}
 		}
-		s.Foresee(known)
+		s.Foresee(known, views)
 	}
 	return nil
 }

@@ -17,17 +17,18 @@ type searchOp struct {
 	found bool
 	plain bool // SEARCH came, not ESEARCH
 	count bool // COUNT came
+	most  int
 }
 
 // UIDSearch searches the mailbox (RFC 9051 section 6.4.4). criteria is IMAP syntax and goes out as it is: nothing that a user
-// or a server said may be in it. With ESEARCH (RFC 4731) the answer is compact. When the server says OK and nothing else, Wait
+// or a server said may be in it, but flags that are atoms. With ESEARCH (RFC 4731) the answer is compact. When the server says OK and nothing else, Wait
 // returns ErrNoAnswer.
 func (c *Client) UIDSearch(criteria string, o SearchOptions) *Call[SearchResult] {
 	const name = "UID SEARCH"
 	if i := strings.IndexFunc(criteria, func(r rune) bool { return r < ' ' || r > '~' }); i >= 0 || criteria == "" {
 		return ended(c, name, SearchResult{}, fmt.Errorf("send %.40q: not search criteria", criteria))
 	}
-	op := &searchOp{ret: slices.Clone(o.Return)}
+	op := &searchOp{ret: slices.Clone(o.Return), most: o.Most}
 	l := c.newLine("UID SEARCH ")
 	if c.Has("ESEARCH") {
 		if len(op.ret) == 0 {
@@ -62,8 +63,18 @@ func (o *searchOp) finish(cmd *command, st Status, err error) error {
 	return err
 }
 
-// add takes what a further response tells.
+// add takes what a response tells.
 func (o *searchOp) add(set NumSet) {
+	if o.most > 0 {
+		if o.val.Over = o.val.Over || o.val.All.Len()+set.Len() > o.most; o.val.Over {
+			o.val.All = NumSet{}
+			return
+		}
+	}
+	if o.val.All.Empty() {
+		o.val.All = set
+		return
+	}
 	if most := o.cmd.client.dec.Limits().Numbers; !o.val.All.AddLater(set, most) {
 		o.cmd.fail(&wire.LimitError{What: "set of numbers in several responses", Limit: int64(most)})
 	}
@@ -93,11 +104,7 @@ func (c *Client) readSearch() error {
 	}
 	op.found, op.plain = true, true
 	op.val.ModSeq = max(op.val.ModSeq, modSeq)
-	if op.val.All.Empty() {
-		op.val.All = set
-	} else {
-		op.add(set)
-	}
+	op.add(set)
 	return nil
 }
 
@@ -151,11 +158,7 @@ func (c *Client) readESearch() error {
 	}
 	op.found = true
 	op.count = op.count || count
-	if op.val.All.Empty() {
-		op.val.All = val.All
-	} else {
-		op.add(val.All)
-	}
+	op.add(val.All)
 	op.val.Count += val.Count
 	op.val.Min, op.val.Max = max(op.val.Min, val.Min), max(op.val.Max, val.Max)
 	op.val.ModSeq = max(op.val.ModSeq, val.ModSeq)

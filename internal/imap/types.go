@@ -188,6 +188,7 @@ type AppendResult struct {
 // is worked out from the list of UIDs.
 type SearchOptions struct {
 	Return []string
+	Most   int // messages that are of use; if there are more, none is kept and SearchResult.Over is set; 0: all are
 }
 
 // SearchResult is the answer to SEARCH.
@@ -195,6 +196,7 @@ type SearchResult struct {
 	All             NumSet
 	Count, Min, Max uint32
 	ModSeq          uint64
+	Over            bool   // see SearchOptions.Most
 	Status          Status // a MESSAGELIMIT code (RFC 9738) means that not all were searched
 }
 

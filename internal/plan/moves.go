@@ -15,8 +15,8 @@ type Move struct {
 	News *News
 }
 
-// MatchMoves pairs, on one side, pairs that vanished there with arrivals there, account-wide. Equal digests prove a move, else
-// Message-ID, size and internal date together; Message-ID alone never does, nor does an inode. Where there is none, the whole header
+// MatchMoves pairs, on one side, pairs that vanished there with arrivals there, account-wide. Equal digests prove a move, or the same
+// stable id of the store (RFC 8474: two messages that have it have the same content), else Message-ID, size and internal date together; Message-ID alone never does, nor does an inode. Where there is none, the whole header
 // takes its place if it has the trace of a server (mail.TraceDigest). doubt has arrivals
 // whose digest is needed, or first the exact size of one that is rough; with every doubt removed, a further call has none. Arrivals and disappearances are taken only
 // when there is no doubt left.
@@ -35,6 +35,8 @@ func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {
 			switch {
 			case !id.Digest.IsZero():
 				n = pick(x.digests[id.Digest])
+			case id.Stable != "" && len(x.stable[id.Stable]) > 0:
+				n = pick(x.stable[id.Stable])
 			case !id.MessageID.IsZero() && id.Date != 0:
 				n = pick(x.idents[evidenceOf(id)])
 			case !a.Trace.IsZero() && id.MessageID.IsZero() && id.Date != 0:
@@ -79,6 +81,7 @@ type goneIndex struct {
 	gone    []*News
 	digests map[mail.Hash][]*News
 	idents  map[evidence][]*News
+	stable  map[string][]*News
 	hints   map[nominee]bool // made when it is needed first
 
 	nameless bool // some have no Message-ID
@@ -97,6 +100,12 @@ func indexGone(gone []*News) *goneIndex {
 		id := &n.Pair.Ident
 		if !id.Digest.IsZero() {
 			x.digests[id.Digest] = chain(x.digests[id.Digest], n)
+		}
+		if id.Stable != "" {
+			if x.stable == nil {
+				x.stable = make(map[string][]*News, len(gone))
+			}
+			x.stable[id.Stable] = append(x.stable[id.Stable], n)
 		}
 		if !id.MessageID.IsZero() && id.Date != 0 {
 			e := evidenceOf(*id)

@@ -101,11 +101,17 @@ func describeMatches(matches []Match, doubt [2][]*Arrival) string {
 func TestMatchMoves(t *testing.T) {
 	t.Parallel()
 	dated := func(s string, date int64) mail.Ident { i := ident(s); i.Date = date; return i }
+	stable := func(id mail.Ident, s string) mail.Ident { id.Stable = s; return id }
 	tests := []struct {
 		name          string
 		gone, arrived mail.Ident
 		want          string
 	}{
+		{"stable id", stable(ident("-/x!"), "s"), stable(dated("-/xyz", 7), "s"), "move"},
+		{"rough, stable id", stable(ident("a/x!"), "s"), stable(ident("a/xyz"), "s"), "move"},
+		{"another stable id", stable(ident("a/x!"), "s"), stable(ident("a/xy"), "t"), "doubt"},
+		{"another stable id, the same else", stable(ident("a/x!"), "s"), stable(ident("a/x"), "t"), "move"},
+		{"stable id and another digest", stable(ident("a/x!"), "s"), stable(ident("a/y!"), "s"), ""},
 		{"digest", ident("a/x!"), ident("a/x!"), "move"},
 		{"no id, digest", ident("-/x!"), ident("-/x!"), "move"},
 		{"id, size and date", ident("a/x!"), ident("a/x"), "move"},
@@ -150,6 +156,25 @@ func TestMatchMoves(t *testing.T) {
 				t.Errorf("got %q, want %q", got, test.want)
 			}
 		})
+	}
+}
+
+// TestDropGoneMoved: what moved is not dropped with what only disappeared.
+func TestDropGoneMoved(t *testing.T) {
+	t.Parallel()
+	a, b := NewBox("A"), NewBox("B")
+	for id, content := range map[int64]string{1: "a/x!", 2: "b/y!"} {
+		a.Add(mail.Remote, Change{Pair: &mail.Pair{ID: id, Box: "A", Keys: [2]mail.Key{mail.Key(content), mail.Key(content)}, Ident: ident(content)}, Gone: true})
+	}
+	b.Add(mail.Remote, Change{Now: mail.Entry{Key: "new", Ident: ident("a/x!")}})
+	if moves, _ := MatchMoves(mail.Remote, []*Box{a, b}); len(moves) != 1 {
+		t.Fatalf("%d moves", len(moves))
+	}
+	if n := a.Unmoved(mail.Remote); n != 1 {
+		t.Errorf("%d did not move, want 1", n)
+	}
+	if n := a.DropGone(mail.Remote); n != 1 || a.News[1] == nil || a.News[2] != nil {
+		t.Errorf("%d dropped of %v", n, a.News)
 	}
 }
 

@@ -125,8 +125,8 @@ type Teller interface {
 // Foreseer is a store that can tell in a view what Identify tells of the messages that arrived, in the same flight, where they may have
 // been moved there.
 type Foreseer interface {
-	// Foresee is told what is known of mailboxes that changed, before they are viewed. It changes nothing.
-	Foresee(known map[mail.Box]Known)
+	// Foresee is told how many mailboxes are going to be viewed, and what is known of those that changed since a mark. It changes nothing.
+	Foresee(known map[mail.Box]Known, views int)
 }
 
 // Tracer is a store that can tell a message by its whole header where it has no Message-ID, so that its body need not be read.

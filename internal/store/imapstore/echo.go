@@ -28,7 +28,7 @@ func (s *Store) Echo(ctx context.Context, list []store.Echo) ([]mail.Mark, error
 	var open []*echo
 	for i, q := range list {
 		if old, ok := parseMark(q.Since); ok && old.modseq > 0 {
-			open = append(open, &echo{s: s, box: q.Box, since: old, want: expected(q.Want), total: q.Want.Total, mark: &marks[i]})
+			open = append(open, &echo{s: s, box: q.Box, since: old, expected: q.Want, mark: &marks[i]})
 		}
 	}
 	if len(open) == 0 {
@@ -37,7 +37,7 @@ func (s *Store) Echo(ctx context.Context, list []store.Echo) ([]mail.Mark, error
 	c, err := s.lease(ctx, open[0].box)
 	if err == nil {
 		for flight := range slices.Chunk(open, maxOpened) {
-			if err = hear(ctx, c, flight); err != nil {
+			if err = s.hear(ctx, c, flight); err != nil {
 				break
 			}
 		}
@@ -52,36 +52,47 @@ func (s *Store) Echo(ctx context.Context, list []store.Echo) ([]mail.Mark, error
 // maxOpened is how many mailboxes are opened in one flight.
 const maxOpened = 16
 
-// hear compares the mailboxes of a flight. Where one has keywords that were not known it is asked once more.
-func hear(ctx context.Context, c *conn, list []*echo) error {
-	if !c.condstor || !c.has("ESEARCH") {
+// hear compares the mailboxes of a flight. Where one has keywords that were not known it is asked once more. FLAGS must name all keywords
+// that messages have, else one could change unseen; RFC 9051 section 7.3.1 does not demand that, though servers do it.
+func (s *Store) hear(ctx context.Context, c *conn, list []*echo) error {
+	if !c.condstor || !c.has("ESEARCH") || s.unlisted.Load() {
 		return nil
 	}
-	for range 2 {
+	for _, e := range list {
+		e.want = wanted(e.expected)
+	}
+	defer func() {
 		for _, e := range list {
+			e.want = nil
+		}
+	}()
+	for ask := list; len(ask) > 0; {
+		for _, e := range ask {
 			if err := e.send(c); err != nil {
+				c.box = ""
 				return err
 			}
 		}
 		var again []*echo
-		for _, e := range list {
+		for _, e := range ask {
 			err := e.compare(ctx, c)
 			switch {
 			case err == nil:
 				*e.mark = e.now.mark()
-			case errors.Is(err, errUnasked):
+			case errors.Is(err, errUnasked) && !e.again:
+				e.again = true
 				again = append(again, e)
+			case errors.Is(err, errUnasked):
 			case errors.Is(err, errChanged), errors.Is(err, store.ErrEpoch), refusal(err) != nil:
 			default:
+				c.box = ""
 				return err
 			}
 			if err != nil {
-				c.box = "" // what is open now does not matter
+				c.box = "" // perhaps another mailbox is open now
 			}
 		}
-		if list = again; len(list) == 0 {
-			break
-		}
+		ask = again
 	}
 	return nil
 }
@@ -93,9 +104,11 @@ type echo struct {
 	since state
 	now   state
 	want  *seen // in order
-	total int
 	mark  *mail.Mark
 	words []string // keywords that messages may have
+	again bool     // it is asked a second time
+
+	expected *mail.Expected
 
 	op    *opening
 	all   *imap.Call[imap.SearchResult]
@@ -103,8 +116,8 @@ type echo struct {
 	calls []*imap.Call[imap.SearchResult]
 }
 
-// expected turns what is expected into what a view would show.
-func expected(want *mail.Expected) *seen {
+// wanted turns what is expected into what a view would show.
+func wanted(want *mail.Expected) *seen {
 	v := &seen{}
 	for k, f := range want.All() {
 		if uid, ok := k.UID(); ok {
@@ -133,9 +146,10 @@ func (e *echo) send(c *conn) (err error) {
 		return err
 	}
 	changed := fmt.Sprintf("MODSEQ %d", e.since.modseq+1)
-	e.all = c.client.UIDSearch(changed, imap.SearchOptions{})
+	o := imap.SearchOptions{Most: len(e.want.uids) + 1}
+	e.all = c.client.UIDSearch(changed, o)
 	for _, w := range e.asked {
-		e.calls = append(e.calls, c.client.UIDSearch(changed+" "+w, imap.SearchOptions{}))
+		e.calls = append(e.calls, c.client.UIDSearch(changed+" "+w, o))
 	}
 	return nil
 }
@@ -153,14 +167,14 @@ func (e *echo) compare(ctx context.Context, c *conn) error {
 	}
 	sel := c.sel
 	e.now = state{sel.UIDValidity, sel.UIDNext, sel.HighestModSeq, sel.Exists}
-	if !e.now.follows(e.since) || int(e.now.messages) != e.total {
+	if !e.now.follows(e.since) || int(e.now.messages) != e.expected.Total {
 		return errChanged
 	}
-	changed, err := e.all.Wait(ctx)
+	changed, err := hits(ctx, e.all)
 	if err != nil {
 		return err
 	}
-	if err := e.agree(ctx, changed.All); err != nil {
+	if err := e.agree(ctx, changed); err != nil {
 		return err
 	}
 	known := wordsAmong(sel.Flags)
@@ -176,6 +190,15 @@ func (e *echo) compare(ctx context.Context, c *conn) error {
 		}
 	}
 	return nil
+}
+
+// hits returns what a search found; errChanged if that is not all, or more than can be expected.
+func hits(ctx context.Context, call *imap.Call[imap.SearchResult]) (imap.NumSet, error) {
+	res, err := call.Wait(ctx)
+	if err == nil && (res.Over || res.Status.Code == "MESSAGELIMIT") { // RFC 9738: it searched a part
+		err = errChanged
+	}
+	return res.All, err
 }
 
 // agree compares the sets.
@@ -201,11 +224,11 @@ func (e *echo) agree(ctx context.Context, changed imap.NumSet) error {
 		return errChanged
 	}
 	for i, call := range e.calls {
-		has, err := call.Wait(ctx)
+		has, err := hits(ctx, call)
 		if err != nil {
 			return err
 		}
-		if !slices.Equal(has.All.Ranges(), sets[e.asked[i]].Ranges()) {
+		if !slices.Equal(has.Ranges(), sets[e.asked[i]].Ranges()) {
 			return errChanged
 		}
 	}

@@ -13,10 +13,10 @@ const maxForeseen = 20_000
 
 // Foresee implements store.Foreseer: if messages are missing in one mailbox and there are new ones in another, who these are will be
 // asked next. It takes a server time to find out, and the answer a round trip, unless the views ask for it.
-func (s *Store) Foresee(known map[mail.Box]store.Known) {
+func (s *Store) Foresee(known map[mail.Box]store.Known, views int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.few = len(known) <= maxInTurn
+	s.few = views <= maxInTurn && views == len(known) // changes since a mark, not all messages
 	s.foreseen = nil
 	from := map[mail.Box]uint32{}
 	gone, arrived := 0, 0
@@ -120,6 +120,7 @@ func (v *viewer) enterKnowing(ctx context.Context, o imap.SelectOptions, from ui
 		return false, err
 	}
 	var arrived seen
+	over := func() bool { return len(arrived.uids) > 2*maxForeseen || arrived.octets > maxKeywords }
 	items := idItems(false)
 	items.Header, items.Flags = items.Header[:1], true
 	call := v.c.client.UIDFetch(imap.NumRange(from, maxUID), items, imap.FetchOptions{}, func(m *imap.Message) error {
@@ -128,7 +129,7 @@ func (v *viewer) enterKnowing(ctx context.Context, o imap.SelectOptions, from ui
 		default:
 			return nil // of the mailbox that was open before
 		}
-		if m.UID < from || !m.HasFlags || len(arrived.uids) > 2*maxForeseen {
+		if m.UID < from || !m.HasFlags || over() {
 			return nil
 		}
 		arrived.add(m)
@@ -145,7 +146,7 @@ func (v *viewer) enterKnowing(ctx context.Context, o imap.SelectOptions, from ui
 		return false, err
 	}
 	st, err := call.Wait(ctx)
-	if err != nil || st.Code == "MESSAGELIMIT" || len(arrived.uids) > 2*maxForeseen {
+	if err != nil || st.Code == "MESSAGELIMIT" || over() {
 		return false, ifBroken(err)
 	}
 	v.arrived = arrived

@@ -93,7 +93,7 @@ func TestForesee(t *testing.T) {
 	}
 	clear(asked)
 	told = 0
-	s.Foresee(known)
+	s.Foresee(known, len(known))
 	list, _ := viewed(t, s, "Archive", archive)
 	if told != 5 || !strings.HasSuffix(opens, " 1:10))") {
 		t.Errorf("%d messages were told of; opened by %s", told, opens)
@@ -123,7 +123,7 @@ func TestForesee(t *testing.T) {
 	// Nothing is gone: the base has what is there.
 	known = map[mail.Box]store.Known{"INBOX": {Count: 25, Highest: mail.UIDKey(40)}, "Archive": {Count: 10, Highest: mail.UIDKey(10)}}
 	clear(asked)
-	s.Foresee(known)
+	s.Foresee(known, len(known))
 	if list, _ := viewed(t, s, "Archive", archive); len(list) != 5 || list[0].Identified || len(asked) != 0 {
 		t.Errorf("asked for %v", asked)
 	}
@@ -158,13 +158,45 @@ func TestForeseeEmpty(t *testing.T) {
 	if _, err := s.Boxes(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.Foresee(map[mail.Box]store.Known{"INBOX": {Count: 5, Highest: mail.UIDKey(5)}, "Empty": {}})
+	s.Foresee(map[mail.Box]store.Known{"INBOX": {Count: 5, Highest: mail.UIDKey(5)}, "Empty": {}}, 2)
 	told = 0
 	if list, _ := viewed(t, s, "Empty", empty); len(list) != 3 || !list[0].Identified || told != 3 {
 		t.Errorf("%+v, %d messages were told of", list, told)
 	}
 	if list, _ := viewed(t, s, "INBOX", inbox); len(list) != 0 {
 		t.Errorf("%+v", list)
+	}
+}
+
+// TestForeseeOthers: what nobody asked for is no arrival.
+func TestForeseeOthers(t *testing.T) {
+	t.Parallel()
+	line := func(uid int) string {
+		return fmt.Sprintf("S: * 2 FETCH (UID %d FLAGS (a) BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\nS: \nS: )\n", uid)
+	}
+	s := scripted(t, qresync, "C: t3 SELECT \"B\" (QRESYNC (7 100 1:9))\nS: * 2 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: * OK [UIDNEXT 12] n\nS: * OK [HIGHESTMODSEQ 120] m\n"+
+		"C~ t4 UID FETCH 10:4294967295 .*\nS: t3 OK [READ-WRITE] open\n"+line(9)+line(11)+line(4)+"S: t4 OK\n", nil)
+	s.foreseen = map[mail.Box]uint32{"B": 10}
+	list, _ := viewed(t, s, "B", state{7, 10, 100, 1}.seen())
+	if len(list) != 1 || list[0].Key != mail.UIDKey(11) {
+		t.Errorf("%+v", list)
+	}
+}
+
+// TestForeseeBounds: a server does not tell more keywords than is kept, nor messages that were not asked for.
+func TestForeseeBounds(t *testing.T) {
+	t.Parallel()
+	var lines strings.Builder
+	for uid := 10; uid < 30; uid++ {
+		fmt.Fprintf(&lines, "S: * 2 FETCH (UID %d FLAGS (%s%d) BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\nS: \nS: )\n", uid, strings.Repeat("k", 900_000), uid)
+	}
+	head := "S: * OK [CLOSED] c\nS: * 20 EXISTS\nS: * OK [UIDVALIDITY 7] v\nS: * OK [UIDNEXT 30] n\nS: * OK [HIGHESTMODSEQ 120] m\n"
+	s := scripted(t, qresync, "C: t3 SELECT \"B\" (QRESYNC (7 100 1:9))\n"+head+"C~ t4 UID FETCH 10:4294967295 .*\nS: * 1 FETCH (UID 3 FLAGS (a) BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\nS: \nS: )\nS: t3 OK [READ-WRITE] open\n"+
+		"S: * 1 FETCH (UID 4 FLAGS (b) BODY[HEADER.FIELDS (MESSAGE-ID)] {2}\nS: \nS: )\n"+lines.String()+"S: t4 OK\n"+
+		"C: t5 SELECT \"B\" (QRESYNC (7 100))\n"+head+"S: t5 OK [READ-WRITE] open\n", nil)
+	s.foreseen = map[mail.Box]uint32{"B": 10}
+	if list, _ := viewed(t, s, "B", state{7, 10, 100, 0}.seen()); len(list) != 0 {
+		t.Errorf("%d messages", len(list))
 	}
 }
 
@@ -206,7 +238,7 @@ func TestViewsInTurn(t *testing.T) {
 			}
 			known[box] = store.Known{}
 		}
-		s.Foresee(known)
+		s.Foresee(known, len(known))
 		var g errgroup.Group
 		var most atomic.Int32
 		for box := range known {

@@ -5,6 +5,7 @@ package imapstore
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"mailtwin/internal/imap"
@@ -71,6 +72,7 @@ type Store struct {
 	foreseen map[mail.Box]uint32        // see Foresee: from which UID on messages are to be identified
 	few      bool                       // few mailboxes are to be viewed, see turn
 	viewing  chan struct{}              // has something while one of them is
+	unlisted atomic.Bool                // a message had a keyword that FLAGS did not name, see hear
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
 	ahead    *reach

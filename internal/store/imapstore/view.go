@@ -3,6 +3,7 @@ package imapstore
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"mailtwin/internal/imap"
 	"mailtwin/internal/mail"
@@ -36,12 +37,23 @@ func (s *Store) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.V
 		v := &viewer{s: s, c: c, box: box}
 		v.old, v.since = parseMark(since)
 		view, err = v.take(ctx)
+		v.compareFlags()
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("view mailbox %q: %w", box, err)
 	}
 	return view, nil
+}
+
+// compareFlags notes whether messages have keywords that FLAGS does not name.
+func (v *viewer) compareFlags() {
+	known := wordsAmong(v.c.sel.Flags)
+	for _, w := range keywordsOf(&v.seen) {
+		if !slices.Contains(known, w) {
+			v.s.unlisted.Store(true)
+		}
+	}
 }
 
 func (v *viewer) take(ctx context.Context) (mail.View, error) {

@@ -97,12 +97,15 @@ func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flag
 		b.mu.Unlock()
 		return true, nil
 	}
-	if has == "" {
-		if ok, err := try(b.dir+slash+"new", string(e.Key)); ok || err != nil {
-			return ok, err
-		}
+	if ok, err := try(cur, string(e.Key)+info+has); ok || err != nil || has != "" {
+		return ok, err
 	}
-	return try(cur, string(e.Key)+info+has)
+	fresh := b.dir + slash + "new"
+	st, err := s.fs.Stat(fresh+slash+string(e.Key), false)
+	if err != nil || !st.Mode.IsRegular() {
+		return false, nil //nolint:nilerr // the look at all names says what is wrong
+	}
+	return try(fresh, string(e.Key))
 }
 
 func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed *folders) error {
