@@ -149,6 +149,7 @@ type linkConn struct {
 	bulk     atomic.Bool // bodies are being fetched
 	squeezed atomic.Bool // it is compressed, or the server did not want to
 	begun    time.Time   // of the reader: the first of them came
+	acker    acker
 }
 
 func (s *Store) dialer(c *linkConn) func(context.Context, string, string) (net.Conn, error) {
@@ -161,7 +162,7 @@ func (s *Store) dialer(c *linkConn) func(context.Context, string, string) (net.C
 		if err != nil {
 			return nil, err
 		}
-		c.Conn, c.link = conn, &s.link
+		c.Conn, c.link, c.acker = conn, &s.link, newAcker(conn)
 		if s.cfg.Reached != nil {
 			s.cfg.Reached(s.lifetime())
 		}
@@ -171,9 +172,16 @@ func (s *Store) dialer(c *linkConn) func(context.Context, string, string) (net.C
 
 // Read implements net.Conn.
 func (c *linkConn) Read(p []byte) (int, error) {
-	if !c.bulk.Load() || c.squeezed.Load() {
-		return c.Conn.Read(p)
+	if c.bulk.Load() && !c.squeezed.Load() {
+		return c.measure(p)
 	}
+	n, err := c.Conn.Read(p)
+	c.acker.ack()
+	return n, err
+}
+
+// measure is Read for what is fetched in bulk.
+func (c *linkConn) measure(p []byte) (int, error) {
 	if c.begun.IsZero() {
 		c.begun = time.Now()
 	}
