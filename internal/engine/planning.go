@@ -9,6 +9,7 @@ import (
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
 	"mailtwin/internal/state"
+	"mailtwin/internal/store"
 )
 
 // plan finds out which messages are the same, then lets package plan decide, and asks the guard.
@@ -157,11 +158,29 @@ func (r *run) findMoves(ctx context.Context, side mail.Side, boxes []*plan.Box, 
 	for {
 		moves, doubt := plan.MatchMoves(side, all)
 		if len(doubt) == 0 {
-			plan.AddMoves(byName, slices.DeleteFunc(moves, r.mustWait))
+			moves = slices.DeleteFunc(moves, r.mustWait)
+			r.findStale(ctx, side, moves)
+			plan.AddMoves(byName, moves)
 			return nil
 		}
 		if err := r.resolve(ctx, side, boxes, doubt); err != nil {
 			return err
+		}
+	}
+}
+
+// findStale finds the moves whose keywords came along as letters that mean something else in the other mailbox: most mail readers know
+// nothing of them.
+func (r *run) findStale(ctx context.Context, side mail.Side, moves []plan.Move) {
+	s, ok := r.stores[side].(store.Speller)
+	if !ok {
+		return
+	}
+	for i := range moves {
+		m := &moves[i]
+		had := m.Pair.Flags.Minus(m.Pair.Lacks[side])
+		if m.To.Box != m.Pair.Box && had.Keywords != m.To.Entry.Flags.Keywords {
+			m.Stale = s.SameLetters(ctx, m.Pair.Box, had, mail.Ref{Box: m.To.Box, Key: m.To.Entry.Key})
 		}
 	}
 }

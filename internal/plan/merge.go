@@ -141,9 +141,17 @@ func AddMoves(boxes map[mail.Box]*Box, moves []Move) {
 		from := boxes[m.Pair.Box]
 		boxes[m.To.Box].hasMoveTo = true
 		from.Ops.Move[m.On] = append(from.Ops.Move[m.On], m)
-		now := m.News.Flags
-		now[m.On.Other()] = Effective(m.Pair, m.On.Other(), m.To.Entry.Flags)
-		from.mergeFlags(m.Pair, now)
+		seen, now := m.On.Other(), m.News.Flags
+		now[seen] = Effective(m.Pair, seen, m.To.Entry.Flags)
+		if !m.Stale {
+			from.mergeFlags(m.Pair, now)
+			continue
+		}
+		meant := now
+		meant[seen].Keywords = m.Pair.Flags.Keywords
+		op, _, _ := flagsOf(m.Pair, meant)
+		op.Now = now // what is there is to become what is meant
+		from.Ops.Flags = append(from.Ops.Flags, op)
 	}
 }
 

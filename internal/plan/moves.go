@@ -13,11 +13,14 @@ type Move struct {
 	Pair *mail.Pair
 	To   *Arrival // where it is on the other side now
 	News *News
+	// Stale says that the keywords of the arrival are only what the name of its file has carried along, which means something else, or
+	// nothing, where it is now: nobody changed them.
+	Stale bool
 }
 
 // MatchMoves pairs, on one side, pairs that vanished there with arrivals there, account-wide. Equal digests prove a move, or the same
-// stable id of the store (RFC 8474: two messages that have it have the same content), else Message-ID, size and internal date together; Message-ID alone never does, nor does an inode. Where there is none, the whole header
-// takes its place if it has the trace of a server (mail.TraceDigest). doubt has arrivals
+// stable id of the store (RFC 8474: two messages that have it have the same content), else Message-ID, size and internal date together;
+// Message-ID alone never does, nor does an inode. Where there is none, the whole header takes its place if it has the trace of a server (mail.TraceDigest). doubt has arrivals
 // whose digest is needed, or first the exact size of one that is rough; with every doubt removed, a further call has none. Arrivals and disappearances are taken only
 // when there is no doubt left.
 func MatchMoves(side mail.Side, boxes []*Box) (moves []Move, doubt []*Arrival) {

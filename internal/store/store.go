@@ -129,6 +129,13 @@ type Foreseer interface {
 	Foresee(known map[mail.Box]Known, views int)
 }
 
+// Speller is a store that writes keywords as letters which mean something in one mailbox only.
+type Speller interface {
+	// SameLetters reports whether a message has just the letters that its keywords had in another mailbox, from which it was moved by
+	// somebody who knows nothing of them. false if that is not known.
+	SameLetters(ctx context.Context, from mail.Box, had mail.Flags, now mail.Ref) bool
+}
+
 // Tracer is a store that can tell a message by its whole header where it has no Message-ID, so that its body need not be read.
 type Tracer interface {
 	// Traces tells the identity of messages, as Identify does if not full, and mail.TraceDigest of each. It passes over what is not

@@ -131,6 +131,40 @@ func TestMovesAreMoves(t *testing.T) {
 	w.still()
 }
 
+// TestMovedKeywords: a file that is moved with the letters of its keywords keeps the keywords, although the letters mean something else,
+// or nothing, in the other mailbox; what was changed by who knows the letters is changed.
+func TestMovedKeywords(t *testing.T) {
+	t.Parallel()
+	needServer(t)
+	w := newWorld(t)
+	c := w.dial()
+	for i := range 4 {
+		upload(t, c, "INBOX", text(i), day, "$Work", `\Seen`)
+	}
+	upload(t, c, "Archive", text(98), day, "$Other")
+	upload(t, c, "Plain", text(99), day)
+	w.run("sync", "a")
+	names, err := filepath.Glob(filepath.Join(w.mail, "INBOX", "cur", "*:2,*a"))
+	must(t, err)
+	if len(names) != 4 {
+		t.Fatal(names)
+	}
+	for i, to := range []string{"Archive", "Plain"} {
+		must(t, os.Rename(names[i], filepath.Join(w.mail, to, "cur", filepath.Base(names[i]))))
+	}
+	base, _, _ := strings.Cut(filepath.Base(names[2]), ":2,")
+	must(t, os.Rename(names[2], filepath.Join(w.mail, "Archive", "cur", base+":2,S"))) // no keyword any more
+	if s := w.summary("a"); s.Moved_remote != 3 || s.Flagged_remote != 1 || s.Copied_to_local+s.Copied_to_remote+s.Deleted_local+s.Deleted_remote != 0 {
+		t.Errorf("%+v", s)
+	}
+	w.equal(6)
+	all := fmt.Sprint(w.remote())
+	if work, other := strings.Count(all, "$Work"), strings.Count(all, "$Other"); work != 3 || other != 1 {
+		t.Errorf("%d messages have their keyword, want 3, and %d another one's, want 1", work, other)
+	}
+	w.still()
+}
+
 func TestDryRunWritesNothing(t *testing.T) {
 	t.Parallel()
 	needServer(t)

@@ -2,6 +2,7 @@ package maildirstore
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strings"
 
@@ -96,6 +97,38 @@ func lettersOf(f mail.Flags, words []string, old string) string {
 	}
 	slices.Sort(letters)
 	return string(letters)
+}
+
+// SameLetters implements store.Speller.
+func (s *Store) SameLetters(ctx context.Context, from mail.Box, had mail.Flags, now mail.Ref) bool {
+	there, err := s.box(ctx, from)
+	if err != nil {
+		return false
+	}
+	words, err := s.keywords(there.dir)
+	if err != nil {
+		return false
+	}
+	b, err := s.box(ctx, now.Box)
+	if err != nil {
+		return false
+	}
+	at, ok, err := s.finder(b).find(ctx, now.Key)
+	if err != nil || !ok {
+		return false
+	}
+	_, letters := split(at.name, s.c.InfoSep)
+	return keywordLetters(letters) == keywordLetters(lettersOf(had, words, "")) && keywordLetters(letters) != ""
+}
+
+// keywordLetters keeps of letters those that are a keyword by the list of their mailbox.
+func keywordLetters(letters string) string {
+	return strings.Map(func(c rune) rune {
+		if c >= 'a' && c <= 'z' {
+			return c
+		}
+		return -1
+	}, letters)
 }
 
 // foreign keeps of letters those that no one here knows the meaning of; a keyword's letter means nothing in another mailbox.
