@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -185,6 +186,36 @@ func TestConfirmOnlyDeletions(t *testing.T) {
 	}
 	meanwhile = func() {}
 	w.equal(24)
+	w.still()
+}
+
+// TestConfirmAndRetry: a run that began again because of what happened meanwhile, and then lost its server, goes on, whatever happens.
+func TestConfirmAndRetry(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Kind: memstore.IMAP, Delta: true})
+	w.o.Retries, w.o.RetryPause = 2, time.Millisecond
+	keys := w.fill(mail.Remote, "INBOX", 0, 20)
+	w.sync()
+	w.stores[mail.Remote].DeleteUser("INBOX", keys[2])
+	w.fill(mail.Remote, "Archive", 20, 22)
+	lists := 0
+	w.stores[mail.Remote].Reads = func(r memstore.Read) error {
+		if r.Method != memstore.Boxes {
+			return nil
+		}
+		if lists++; lists == 3 {
+			return store.ErrUnreachable
+		}
+		if lists > 1 && lists < 6 {
+			w.fill(mail.Remote, "Archive", 20+2*lists, 22+2*lists)
+		}
+		return nil
+	}
+	if res := w.sync(); res.Summary.DeletedLocal != 1 || lists < 5 {
+		t.Errorf("%+v, listed %d times", res.Summary, lists)
+	}
+	w.sync()
+	w.equal(-1)
 	w.still()
 }
 

@@ -74,6 +74,7 @@ func (s Summary) effects() int {
 // next is the run that goes on where this one stopped. What was done counts; what was left or failed shows again.
 func (r *run) next() *run {
 	n := newRun(r.o)
+	n.atOnce = r.atOnce
 	was, now := &r.res.Summary, &n.res.Summary
 	now.CopiedToLocal, now.CopiedToRemote, now.Adopted = was.CopiedToLocal, was.CopiedToRemote, was.Adopted
 	now.MovedLocal, now.MovedRemote = was.MovedLocal, was.MovedRemote

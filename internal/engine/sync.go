@@ -22,13 +22,9 @@ func Sync(ctx context.Context, o Options) (Result, error) {
 	r := newRun(o)
 	begun := r.o.Now()
 	err := r.sync(ctx)
-	if errors.Is(err, errMeanwhile) { // nothing was done yet
+	for p := newPatience(o); errors.Is(err, errMeanwhile) || err != nil && p.again(ctx, r, err); {
 		r = r.next()
-		r.atOnce = true
-		err = r.sync(ctx)
-	}
-	for p := newPatience(o); err != nil && p.again(ctx, r, err); {
-		r = r.next()
+		r.atOnce = r.atOnce || errors.Is(err, errMeanwhile)
 		err = r.sync(ctx)
 	}
 	r.finish(begun)
