@@ -170,7 +170,7 @@ func (r *run) setFlags(ctx context.Context, c flagChange, ops []plan.Flags) (lac
 	if s, ok := r.stores[c.side].(store.FlagAdder); ok && c.del.Empty() {
 		entries := make([]mail.Entry, len(ops))
 		for i, op := range ops {
-			entries[i] = mail.Entry{Key: op.Pair.Keys[c.side], Flags: op.Now[c.side].Minus(op.Pair.Lacks[c.side])}
+			entries[i] = mail.Entry{Key: op.Pair.Keys[c.side], Flags: op.Now[c.side].Minus(op.Pair.Lacks[c.side]), Stamp: stampFor(op.Pair, c.side)}
 		}
 		slices.SortFunc(entries, func(a, b mail.Entry) int { return compareKeys(a.Key, b.Key) })
 		return s.AddFlags(ctx, c.box, entries, c.add)
@@ -181,6 +181,14 @@ func (r *run) setFlags(ctx context.Context, c flagChange, ops []plan.Flags) (lac
 	}
 	slices.Sort(keys)
 	return r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+}
+
+// stampFor returns the stamp of a side's copy, as far as it is known.
+func stampFor(p *mail.Pair, side mail.Side) uint64 {
+	if side == mail.Local {
+		return p.Stamp
+	}
+	return 0
 }
 
 func sortedChanges(groups map[flagChange][]plan.Flags) []flagChange {

@@ -111,7 +111,8 @@ type Warmer interface {
 
 // FlagAdder is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
 type FlagAdder interface {
-	// AddFlags is SetFlags that removes none. entries have Key and Flags as they are known; a message that has others by now keeps them.
+	// AddFlags is SetFlags that removes none. entries have Key, Flags and Stamp as they are known; a message that has others by now keeps
+	// them.
 	AddFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add mail.Flags) (lacks mail.Flags, err error)
 }
 

@@ -23,6 +23,8 @@ func TestAddFlags(t *testing.T) {
 		"as known":                 {"cur/1.x:2,S", "1.x", mail.Seen, "cur/1.x:2,FS", false},
 		"none":                     {"cur/1.x:2,", "1.x", 0, "cur/1.x:2,F", false},
 		"in new":                   {"new/1.x", "1.x", 0, "cur/1.x:2,F", false},
+		"another in new":           {"cur/1.x:2, new/1.x", "1.x", 0, "cur/1.x:2,F new/1.x", false},
+		"a folder in new":          {"cur/1.x:2, new/1.x/", "1.x", 0, "cur/1.x:2,F new/1.x/", false},
 		"others beside it":         {"cur/1.x:2,S cur/2.x:2,S", "1.x", mail.Seen, "cur/1.x:2,FS cur/2.x:2,S", false},
 		"fewer":                    {"cur/1.x:2,", "1.x", mail.Seen, "cur/1.x:2,F", true},
 		"more":                     {"cur/1.x:2,RS", "1.x", mail.Seen, "cur/1.x:2,FRS", true},
@@ -53,6 +55,10 @@ func TestAddFlags(t *testing.T) {
 			s := open(t, Config{Path: root, FS: tired{folder: filepath.Join(root, "INBOX/cur"), after: func() { looks++ }}})
 			looks = 0
 			e := mail.Entry{Key: test.key, Flags: mail.Flags{System: test.flags}}
+			known, _, _ := strings.Cut(test.files, " ")
+			if st, err := (osFS{}).Stat(filepath.Join(root, "INBOX", known), false); err == nil {
+				e.Stamp = stampOf(st)
+			}
 			if _, err := s.AddFlags(t.Context(), "INBOX", []mail.Entry{e}, mail.Flags{System: mail.Flagged}); err != nil {
 				t.Fatal(err)
 			}

@@ -66,7 +66,7 @@ func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, 
 }
 
 // flagGuessed renames the file of a message whose name follows from its key and flags; false if there is no such file, or it takes a look
-// at the others.
+// at the others. In new are files without flags, but so may be another one with the same unique name: the stamp tells.
 func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flags, changed *folders) (bool, error) {
 	b.mu.Lock()
 	known := b.index != nil
@@ -97,15 +97,13 @@ func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flag
 		b.mu.Unlock()
 		return true, nil
 	}
-	if ok, err := try(cur, string(e.Key)+info+has); ok || err != nil || has != "" {
-		return ok, err
+	if has == "" && e.Stamp != 0 {
+		fresh := b.dir + slash + "new"
+		if st, err := s.fs.Stat(fresh+slash+string(e.Key), false); err == nil && stampOf(st) == e.Stamp { // and no other file of this name
+			return try(fresh, string(e.Key))
+		}
 	}
-	fresh := b.dir + slash + "new"
-	st, err := s.fs.Stat(fresh+slash+string(e.Key), false)
-	if err != nil || !st.Mode.IsRegular() {
-		return false, nil //nolint:nilerr // the look at all names says what is wrong
-	}
-	return try(fresh, string(e.Key))
+	return try(cur, string(e.Key)+info+has)
 }
 
 func (s *Store) setFlags(ctx context.Context, finder *finder, key mail.Key, words []string, add, del mail.Flags, changed *folders) error {
