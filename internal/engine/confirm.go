@@ -3,7 +3,9 @@ package engine
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
@@ -37,7 +39,7 @@ func (r *run) confirmGone(ctx context.Context) error {
 		if len(again) == 0 {
 			return nil
 		}
-		for b := range again {
+		for _, b := range slices.SortedFunc(maps.Keys(again), func(a, b *boxRun) int { return strings.Compare(string(a.name), string(b.name)) }) {
 			r.lookAt(b)
 		}
 		err = r.each(ctx, func(ctx context.Context, b *boxRun) error {

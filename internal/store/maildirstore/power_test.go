@@ -22,6 +22,7 @@ type powerRun struct {
 	contents map[mail.Hash]int // digest of each message that there ever was, by number
 	made     int
 	keys     []mail.Key // of the messages that setup put
+	stamps   []uint64
 }
 
 func newPowerRun(t *testing.T, layout string, noSync bool) *powerRun {
@@ -234,7 +235,7 @@ func TestPowerEffects(t *testing.T) {
 		done, err := p.put("INBOX", p.prepared("INBOX", texts), texts)
 		p.must(err)
 		for _, d := range done {
-			p.keys = append(p.keys, d.Key)
+			p.keys, p.stamps = append(p.keys, d.Key), append(p.stamps, d.Stamp)
 		}
 	}
 	move := func(keep bool) func(p *powerRun) error {
@@ -258,6 +259,14 @@ func TestPowerEffects(t *testing.T) {
 			_, err := p.s.SetFlags(p.Context(), "INBOX", p.keys, mail.Flags{System: mail.Flagged, Keywords: "word"}, mail.Flags{})
 			return err
 		},
+		"add flags": func(p *powerRun) error {
+			var list []mail.Entry
+			for i, k := range p.keys {
+				list = append(list, mail.Entry{Key: k, Stamp: p.stamps[i]})
+			}
+			_, err := p.s.AddFlags(p.Context(), "INBOX", list, mail.Flags{System: mail.Flagged, Keywords: "word"})
+			return err
+		},
 		"delete": func(p *powerRun) error {
 			var list []mail.Entry
 			for _, k := range p.keys {
@@ -276,7 +285,7 @@ func TestPowerEffects(t *testing.T) {
 		for _, layout := range []string{Nested, MaildirPP} {
 			t.Run(name+"/"+layout, func(t *testing.T) {
 				t.Parallel()
-				eachCut(t, layout, name == "flags", setup, act, func(p *powerRun, finished bool) { p.kept(name, count, finished) })
+				eachCut(t, layout, strings.HasSuffix(name, "flags"), setup, act, func(p *powerRun, finished bool) { p.kept(name, count, finished) })
 			})
 		}
 	}
@@ -309,7 +318,7 @@ func (p *powerRun) kept(effect string, count int, finished bool) {
 	if !finished {
 		return
 	}
-	if effect == "flags" {
+	if strings.HasSuffix(effect, "flags") {
 		for k, f := range entries(p.T, p.s, "INBOX") {
 			if !f.And(mail.Flags{System: mail.Flagged, Keywords: "word"}).Equal(mail.Flags{System: mail.Flagged, Keywords: "word"}) {
 				p.Errorf("message %q has the flags %v", k, f)

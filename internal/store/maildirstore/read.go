@@ -49,23 +49,7 @@ func (s *Store) each(ctx context.Context, name mail.Box, keys []mail.Key, fn fun
 // Identify implements store.Store. Messages are always read whole: that is what takes time, and the size in wire form takes
 // it too.
 func (s *Store) Identify(ctx context.Context, name mail.Box, keys []mail.Key, _ bool, fn func(mail.Key, mail.Ident) error) error {
-	d := mail.NewDigester()
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	err := s.each(ctx, name, keys, func(key mail.Key, _ file, r File) error {
-		_, date, err := r.Info()
-		if err != nil {
-			return err
-		}
-		d.Reset()
-		if _, err := io.CopyBuffer(struct{ io.Writer }{d}, struct{ io.Reader }{contextReader{ctx, r}}, *buf); err != nil {
-			return s.trouble("read message "+string(key), err)
-		}
-		id := d.Ident()
-		id.Date = date.Unix()
-		return fn(key, id)
-	})
-	if err != nil {
+	if err := s.identify(ctx, name, keys, io.Discard, fn); err != nil {
 		return fmt.Errorf("identify messages of %q: %w", name, err)
 	}
 	return nil
@@ -73,27 +57,35 @@ func (s *Store) Identify(ctx context.Context, name mail.Box, keys []mail.Key, _ 
 
 // Traces implements store.Tracer. Messages are read whole, see Identify.
 func (s *Store) Traces(ctx context.Context, name mail.Box, keys []mail.Key, fn func(mail.Key, mail.Ident, mail.Hash) error) error {
-	d := mail.NewDigester()
-	buf := buffers.Get().(*[]byte)
-	defer buffers.Put(buf)
-	err := s.each(ctx, name, keys, func(key mail.Key, _ file, r File) error {
-		_, date, err := r.Info()
-		if err != nil {
-			return err
-		}
-		d.Reset()
-		var start head
-		if _, err := io.CopyBuffer(io.MultiWriter(d, &start), struct{ io.Reader }{contextReader{ctx, r}}, *buf); err != nil {
-			return s.trouble("read message "+string(key), err)
-		}
-		id := d.Ident()
-		id.Date = date.Unix()
+	var start head
+	err := s.identify(ctx, name, keys, &start, func(key mail.Key, id mail.Ident) error {
+		defer func() { start = start[:0] }()
 		return fn(key, id, mail.TraceDigest(start))
 	})
 	if err != nil {
 		return fmt.Errorf("read headers in %q: %w", name, err)
 	}
 	return nil
+}
+
+// identify reads messages, also to a writer, and calls fn at the end of each.
+func (s *Store) identify(ctx context.Context, name mail.Box, keys []mail.Key, also io.Writer, fn func(mail.Key, mail.Ident) error) error {
+	d := mail.NewDigester()
+	buf := buffers.Get().(*[]byte)
+	defer buffers.Put(buf)
+	return s.each(ctx, name, keys, func(key mail.Key, _ file, r File) error {
+		_, date, err := r.Info()
+		if err != nil {
+			return err
+		}
+		d.Reset()
+		if _, err := io.CopyBuffer(io.MultiWriter(d, also), struct{ io.Reader }{contextReader{ctx, r}}, *buf); err != nil {
+			return s.trouble("read message "+string(key), err)
+		}
+		id := d.Ident()
+		id.Date = date.Unix()
+		return fn(key, id)
+	})
 }
 
 // head keeps how a message begins.
