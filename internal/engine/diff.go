@@ -7,7 +7,6 @@ import (
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
-	"mailtwin/internal/store"
 )
 
 // diffWhole adds the news of a whole view. A view that shows less than there is says nothing of what it leaves out (rule 10).
@@ -97,16 +96,6 @@ func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 	return v.Total < 0 || total == v.Total, err
 }
 
-// warm has a store get ready for a mailbox in which much is going to be done, while that is being found out.
-func (r *run) warm(ctx context.Context, b *boxRun, side mail.Side) {
-	s, ok := r.stores[side].(store.Warmer)
-	if !ok || r.o.crash != nil || r.o.DryRun || b.looks().warmed {
-		return
-	}
-	b.look.warmed = true
-	r.background.Go(func() { s.Warm(ctx, b.name) })
-}
-
 // pairsByKey looks up many pairs in two halves at the same time, and returns them so.
 func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) (pairs [2][]mail.Pair, err error) {
 	half := len(keys) / 2
@@ -155,8 +144,6 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 			arrived++
 		} else if !plan.HasNews(side, p, e.Flags, marked) {
 			continue
-		} else if len(chunk) == deltaChunk && !b.viewed[side.Other()] && !p.Flags.Minus(plan.Effective(p, side, e.Flags)).Empty() {
-			r.warm(ctx, b, side.Other()) // flags are going to be removed there
 		}
 		b.plan.Add(side, plan.Change{Pair: p, Now: e})
 	}

@@ -167,13 +167,13 @@ func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) err
 
 // setFlags has the store set flags, in the order of keys.
 func (r *run) setFlags(ctx context.Context, c flagChange, ops []plan.Flags) (lacks mail.Flags, err error) {
-	if s, ok := r.stores[c.side].(store.FlagAdder); ok && c.del.Empty() {
+	if s, ok := r.stores[c.side].(store.FlagChanger); ok {
 		entries := make([]mail.Entry, len(ops))
 		for i, op := range ops {
 			entries[i] = mail.Entry{Key: op.Pair.Keys[c.side], Flags: op.Now[c.side].Minus(op.Pair.Lacks[c.side]), Stamp: stampFor(op.Pair, c.side)}
 		}
 		slices.SortFunc(entries, func(a, b mail.Entry) int { return compareKeys(a.Key, b.Key) })
-		return s.AddFlags(ctx, c.box, entries, c.add)
+		return s.ChangeFlags(ctx, c.box, entries, c.add, c.del)
 	}
 	keys := make([]mail.Key, len(ops))
 	for i, op := range ops {

@@ -52,8 +52,6 @@ type run struct {
 	renaming    []mail.Intent // renames that an interrupted run was about to do
 	late        []mail.Intent // effects that were repeated: a twin may turn up
 
-	background sync.WaitGroup // of what nobody waits for before the end
-
 	mu      sync.Mutex // guards what follows
 	res     Result
 	changed bool // the account has been marked as under change
@@ -86,7 +84,6 @@ type look struct {
 	ahead  [2]func() (mail.View, error) // a view that was asked for already
 	early  [2]*early
 	voided bool // the keys of a side became void in this run
-	warmed bool
 }
 
 func (b *boxRun) looks() *look {
@@ -125,7 +122,6 @@ func newRun(o Options) *run {
 
 // sync is View, Plan, Guard, Apply, Commit.
 func (r *run) sync(ctx context.Context) error {
-	defer r.background.Wait()
 	r.phase(PhaseConnect)
 	if err := r.connect(ctx); err != nil {
 		return err

@@ -103,17 +103,11 @@ type Store interface {
 	Close() error
 }
 
-// Warmer is a store that finds the messages of a mailbox faster once it was told that many will be asked for. It changes nothing, and
-// whatever goes wrong shows when they are.
-type Warmer interface {
-	Warm(ctx context.Context, box mail.Box)
-}
-
-// FlagAdder is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
-type FlagAdder interface {
-	// AddFlags is SetFlags that removes none. entries have Key, Flags and Stamp as they are known; a message that has others by now keeps
-	// them.
-	AddFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add mail.Flags) (lacks mail.Flags, err error)
+// FlagChanger is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
+type FlagChanger interface {
+	// ChangeFlags is SetFlags. entries have Key, Flags and Stamp as they are known; a message that has other flags by now keeps these, but
+	// for add and del.
+	ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (lacks mail.Flags, err error)
 }
 
 // Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of

@@ -19,14 +19,14 @@ func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, ad
 	})
 }
 
-// AddFlags implements store.FlagAdder. As long as the names of the files are not known, they are made of what is known of the messages:
+// ChangeFlags implements store.FlagChanger. As long as the names of the files are not known, they are made of what is known of the messages:
 // to read and sort all names of a mailbox takes as long as thousands of renames. A name that is none, or is taken, is looked up.
-func (s *Store) AddFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add mail.Flags) (mail.Flags, error) {
+func (s *Store) ChangeFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
 	return s.flag(ctx, name, len(entries), add, func(finder *finder, i int, words []string, changed *folders) error {
-		if ok, err := s.flagGuessed(finder.b, &entries[i], words, add, changed); ok || err != nil {
+		if ok, err := s.flagGuessed(finder.b, &entries[i], words, add, del, changed); ok || err != nil {
 			return err
 		}
-		return s.setFlags(ctx, finder, entries[i].Key, words, add, mail.Flags{}, changed)
+		return s.setFlags(ctx, finder, entries[i].Key, words, add, del, changed)
 	})
 }
 
@@ -67,7 +67,7 @@ func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, 
 
 // flagGuessed renames the file of a message whose name follows from its key and flags; false if there is no such file, or it takes a look
 // at the others. In new are files without flags, but so may be another one with the same unique name: the stamp tells.
-func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flags, changed *folders) (bool, error) {
+func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add, del mail.Flags, changed *folders) (bool, error) {
 	b.mu.Lock()
 	known := b.index != nil
 	b.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *Store) flagGuessed(b *box, e *mail.Entry, words []string, add mail.Flag
 	}
 	info := string(s.c.InfoSep) + "2,"
 	has := lettersOf(e.Flags, words, "")
-	want := lettersOf(e.Flags.Union(add), words, has)
+	want := lettersOf(e.Flags.Union(add).Minus(del), words, has)
 	if want == has {
 		return false, nil
 	}

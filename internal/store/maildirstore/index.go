@@ -104,25 +104,8 @@ func (f *finder) load(ctx context.Context) error {
 	return f.reload(ctx)
 }
 
-// Warm implements store.Warmer: the names of the files are read.
-func (s *Store) Warm(ctx context.Context, name mail.Box) {
-	b, err := s.box(ctx, name)
-	if err != nil {
-		return
-	}
-	b.mu.Lock()
-	known := b.index != nil
-	b.mu.Unlock()
-	if !known {
-		_ = s.finder(b).load(ctx) // who needs them reads them again
-	}
-}
-
 func (f *finder) reload(ctx context.Context) error {
 	got, err := f.s.scan(ctx, f.b)
-	if err == nil {
-		err = ctx.Err() // names that were read for nobody are not for those who change them by now
-	}
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package maildirstore
 
 import (
-	"context"
 	"io/fs"
 	"path/filepath"
 	"testing"
@@ -47,24 +46,4 @@ func (f tired) Each(path string, fn func(string, fs.FileMode) error) error {
 		}
 	}()
 	return f.osFS.Each(path, fn)
-}
-
-// TestWarmTooLate: names that were read ahead are not kept once the time for that is over, since files may be renamed meanwhile.
-func TestWarmTooLate(t *testing.T) {
-	t.Parallel()
-	root := tree(t, "INBOX/cur/1.x:2,S")
-	for _, late := range []bool{false, true} {
-		ctx, cancel := context.WithCancel(t.Context())
-		s := open(t, Config{Path: root, FS: tired{folder: filepath.Join(root, "INBOX/cur"), after: func() {
-			if late {
-				cancel()
-			}
-		}}})
-		s.Warm(ctx, "INBOX")
-		b, err := s.box(t.Context(), "INBOX")
-		if err != nil || (b.indexed() == 0) != late {
-			t.Errorf("late %v: %d names, %v", late, b.indexed(), err)
-		}
-		cancel()
-	}
 }

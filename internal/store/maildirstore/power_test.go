@@ -259,12 +259,12 @@ func TestPowerEffects(t *testing.T) {
 			_, err := p.s.SetFlags(p.Context(), "INBOX", p.keys, mail.Flags{System: mail.Flagged, Keywords: "word"}, mail.Flags{})
 			return err
 		},
-		"add flags": func(p *powerRun) error {
+		"change flags": func(p *powerRun) error {
 			var list []mail.Entry
 			for i, k := range p.keys {
 				list = append(list, mail.Entry{Key: k, Stamp: p.stamps[i]})
 			}
-			_, err := p.s.AddFlags(p.Context(), "INBOX", list, mail.Flags{System: mail.Flagged, Keywords: "word"})
+			_, err := p.s.ChangeFlags(p.Context(), "INBOX", list, mail.Flags{System: mail.Flagged, Keywords: "word"}, mail.Flags{})
 			return err
 		},
 		"delete": func(p *powerRun) error {

@@ -217,13 +217,13 @@ func (s *Store) transfer(src *mailbox, p *message, dst *mailbox, want mail.Key, 
 	return s.insert(dst, m, want)
 }
 
-// AddFlags implements store.FlagAdder.
-func (s *Store) AddFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add mail.Flags) (mail.Flags, error) {
+// ChangeFlags implements store.FlagChanger.
+func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
 	keys := make([]mail.Key, len(entries))
 	for i, e := range entries {
 		keys[i] = e.Key
 	}
-	return s.SetFlags(ctx, box, keys, add, mail.Flags{})
+	return s.SetFlags(ctx, box, keys, add, del)
 }
 
 // SetFlags implements store.Store.

@@ -51,13 +51,13 @@ func testSetFlags(f *fixture) {
 	f.holds(box, msgs...)
 }
 
-// testAddFlags: flags are added whatever is known of those that messages have, and keywords with them.
-func testAddFlags(f *fixture) {
-	s, ok := f.s.(store.FlagAdder)
+// testChangeFlags: flags are added and removed whatever is known of those that messages have, and keywords with them.
+func testChangeFlags(f *fixture) {
+	s, ok := f.s.(store.FlagChanger)
 	if !ok {
-		f.Skip("not a store.FlagAdder")
+		f.Skip("not a store.FlagChanger")
 	}
-	box := f.box("Add")
+	box := f.box("Change")
 	msgs := f.messages(4)
 	for i := range msgs[:3] {
 		msgs[i].Flags = mail.Flags{System: mail.Draft, Keywords: f.keywords("old")}
@@ -65,16 +65,16 @@ func testAddFlags(f *fixture) {
 	for i, d := range f.put(box, msgs...) {
 		msgs[i].Key = d.Key
 	}
-	add := mail.Flags{System: mail.Seen, Keywords: f.keywords("New")}
+	add, del := mail.Flags{System: mail.Seen, Keywords: f.keywords("New")}, mail.Flags{System: mail.Draft}
 	known := []mail.Flags{msgs[0].Flags, {}, {System: mail.Flagged | mail.Seen}, {}}
 	list := []mail.Entry{{Key: f.unknown(msgs[0].Key)}}
 	for i, m := range msgs {
 		list = append(list, mail.Entry{Key: m.Key, Flags: known[i]})
-		msgs[i].Flags = m.Flags.Union(add)
+		msgs[i].Flags = m.Flags.Union(add).Minus(del)
 	}
 	for range 2 {
-		lacks, err := s.AddFlags(f.ctx, box, list, add)
-		f.must(err, "add flags")
+		lacks, err := s.ChangeFlags(f.ctx, box, list, add, del)
+		f.must(err, "change flags")
 		if !lacks.Empty() {
 			f.Errorf("lacks %v", lacks)
 		}

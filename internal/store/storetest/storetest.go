@@ -120,7 +120,7 @@ var tests = []struct {
 	{"Read/Traces", testTraces, false},
 	{"SetFlags", testSetFlags, false},
 	{"SetFlags/Unknown", testSetFlagsUnknown, false},
-	{"SetFlags/Add", testAddFlags, false},
+	{"SetFlags/Change", testChangeFlags, false},
 	{"Delete", testDelete, false},
 	{"Delete/Sample", testDeleteSample, false},
 	{"Move", testMove, false},
