@@ -180,7 +180,7 @@ const (
 	shiftRow = "UPDATE pair SET data = new.column3, mailbox = new.column4, local = new.column5, remote = new.column6, remains = new.column7 FROM (VALUES "
 )
 
-// alterPairs writes pairs where they are stored as their changes say, and replaces the others.
+// alterPairs writes pairs that are stored as their changes say; if one of them is not, all are replaced.
 func (tx *Tx) alterPairs(list []change, head string, width int) error {
 	args := make([]any, 0, width*len(list))
 	boxes := make([][2]int64, len(list))
@@ -202,29 +202,45 @@ func (tx *Tx) alterPairs(list []change, head string, width int) error {
 			args = append(args, r.mailbox, r.local, r.remote, r.remains)
 		}
 	}
-	done := make(map[int64]bool, len(list))
-	err := tx.ask(head, width, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column2 RETURNING id", args, func(rows *sql.Rows) error {
-		var id int64
-		err := scan(rows, &id)
-		done[id] = true
+	all, err := tx.changesAll(len(list), head, width, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column2", args)
+	if err != nil {
+		return err
+	}
+	if !all {
+		return tx.replacePairs(list)
+	}
+	for i := range list {
+		tx.sumsOf(boxes[i][0]).remove(&list[i].was)
+		tx.sumsOf(boxes[i][1]).add(&list[i].pair)
+	}
+	return nil
+}
+
+// changesAll carries out a statement on n rows. If it does not find all of them as they should be, or one of them would take a key that
+// another has yet, it changes none. To count rows takes less time than to be told of each.
+func (tx *Tx) changesAll(n int, head string, width int, tail string, args []any) (bool, error) {
+	if err := tx.exec("SAVEPOINT rows"); err != nil {
+		return false, err
+	}
+	err := portions(head, width, tail, args, func(query string, args []any) error {
+		r, err := tx.run(query, args...)
+		if err != nil {
+			return err
+		}
+		changed, err := r.RowsAffected()
+		n -= int(changed)
 		return err
 	})
-	if err != nil && !isConstraint(err) { // one may take the key that another gives away
-		return err
+	if err != nil && !isConstraint(err) {
+		return false, err
 	}
-	rest := list[:0]
-	for i := range list {
-		if c := &list[i]; done[c.pair.ID] {
-			tx.sumsOf(boxes[i][0]).remove(&c.was)
-			tx.sumsOf(boxes[i][1]).add(&c.pair)
-		} else {
-			rest = append(rest, *c)
+	all := err == nil && n == 0
+	if !all {
+		if err := tx.exec("ROLLBACK TO rows"); err != nil {
+			return false, err
 		}
 	}
-	if len(rest) == 0 {
-		return nil
-	}
-	return tx.replacePairs(rest)
+	return all, tx.exec("RELEASE rows")
 }
 
 // isConstraint reports whether a statement was undone because a row would break a constraint.
