@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -68,32 +69,38 @@ const deltaChunk = 1000
 
 // diffDelta adds the news of a delta, of which the pairs of some keys were read early; false if its arithmetic does not agree with the
 // number of messages that the mailbox has (rule 10).
-func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta, early map[mail.Key]*mail.Pair) (agrees bool, err error) {
+func (r *run) diffDelta(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta, early *early) (agrees bool, err error) {
 	total, err := r.db.Count(ctx, b.name, side)
 	if err != nil {
 		return false, stateError(err)
 	}
-	chunk := make([]mail.Entry, 0, deltaChunk)
-	for e, err := range v.Changed {
-		if err != nil {
-			return false, err
-		}
-		if chunk = append(chunk, e); len(chunk) == deltaChunk {
-			n, err := r.diffChunk(ctx, b, side, chunk, early)
-			if err != nil {
-				return false, err
-			}
-			total, chunk = total+n, chunk[:0]
-		}
-	}
-	n, err := r.diffChunk(ctx, b, side, chunk, early)
+	arrived, err := r.diffChanged(ctx, b, side, v, early)
 	if err != nil {
 		return false, err
 	}
-	total += n
-	n, err = r.diffGone(ctx, b, side, v)
-	total -= n
-	return v.Total < 0 || total == v.Total, err
+	gone, err := r.diffGone(ctx, b, side, v)
+	return v.Total < 0 || total+arrived-gone == v.Total, err
+}
+
+// diffChanged adds what a delta says is changed; it returns how many arrived.
+func (r *run) diffChanged(ctx context.Context, b *boxRun, side mail.Side, v mail.Delta, early *early) (arrived int, err error) {
+	a := r.flagAhead(ctx, b, side, v)
+	defer func() { err = errors.Join(err, a.end()) }()
+	chunk := make([]mail.Entry, 0, r.o.deltaChunk)
+	for e, err := range v.Changed {
+		if err != nil {
+			return 0, err
+		}
+		if chunk = append(chunk, e); len(chunk) == r.o.deltaChunk {
+			n, err := r.diffChunk(ctx, b, side, chunk, early, a)
+			if err != nil {
+				return 0, err
+			}
+			arrived, chunk = arrived+n, chunk[:0]
+		}
+	}
+	n, err := r.diffChunk(ctx, b, side, chunk, early, a.rest())
+	return arrived + n, err
 }
 
 // pairsByKey looks up many pairs in two halves at the same time, and returns them so.
@@ -116,11 +123,11 @@ func (r *run) pairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 	return pairs, stateError(err)
 }
 
-// diffChunk adds changed messages in key order; it returns how many arrived.
-func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry, early map[mail.Key]*mail.Pair) (arrived int, err error) {
+// diffChunk adds changed messages in key order, to what is done ahead or to the plan; it returns how many arrived.
+func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []mail.Entry, early *early, a *flagsAhead) (arrived int, err error) {
 	keys := make([]mail.Key, 0, len(chunk))
 	for _, e := range chunk {
-		if _, ok := early[e.Key]; !ok {
+		if _, ok := early.find(e.Key); !ok {
 			keys = append(keys, e.Key)
 		}
 	}
@@ -136,7 +143,7 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 	}
 	marked := r.o.Expunge != plan.ExpungeNone
 	for _, e := range chunk {
-		p := early[e.Key]
+		p, _ := early.find(e.Key)
 		if p == nil {
 			p = byKey[e.Key]
 		}
@@ -145,8 +152,11 @@ func (r *run) diffChunk(ctx context.Context, b *boxRun, side mail.Side, chunk []
 		} else if !plan.HasNews(side, p, e.Flags, marked) {
 			continue
 		}
-		b.plan.Add(side, plan.Change{Pair: p, Now: e})
+		if c := (plan.Change{Pair: p, Now: e}); !a.takes(c) {
+			b.plan.Add(side, c)
+		}
 	}
+	a.flush(ctx)
 	return arrived, nil
 }
 

@@ -15,8 +15,10 @@ type early struct {
 	asked int
 	all   sync.WaitGroup
 
-	mu    sync.Mutex
-	pairs map[mail.Key]*mail.Pair // nil: there is none with this key
+	mu     sync.Mutex
+	turned sync.Cond               // one of queue is done
+	unread int                     // of queue that are not
+	pairs  map[mail.Key]*mail.Pair // nil: there is none with this key
 }
 
 // earlyWorkers is how many read at the same time; a view that follows uses as many.
@@ -51,6 +53,7 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 	e := look.early[side]
 	if e == nil {
 		e = &early{queue: make(chan []mail.Key, 64), pairs: map[mail.Key]*mail.Pair{}}
+		e.turned.L = &e.mu
 		look.early[side] = e
 		for range earlyWorkers {
 			e.all.Go(func() {
@@ -63,19 +66,24 @@ func (r *run) told(ctx context.Context, b *boxRun, side mail.Side, keys []mail.K
 	if e.asked += len(keys); e.asked > r.o.packFrom { // more would not be kept
 		return
 	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	select {
 	case e.queue <- keys:
+		e.unread++
 	default:
 	}
 }
 
 func (r *run) readEarly(ctx context.Context, box mail.Box, side mail.Side, e *early, keys []mail.Key) {
 	pairs, err := r.db.PairsByKey(ctx, box, side, keys)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.unread--
+	e.turned.Broadcast()
 	if err != nil {
 		return // it shows when they are asked for again
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, k := range keys {
 		e.pairs[k] = nil
 	}
@@ -84,14 +92,36 @@ func (r *run) readEarly(ctx context.Context, box mail.Box, side mail.Side, e *ea
 	}
 }
 
-// takeEarly returns what was read of a side since its view was asked for, once; nil if nothing was.
-func (b *boxRun) takeEarly(side mail.Side) map[mail.Key]*mail.Pair {
+// find returns the pair with a key; nil if there is none. It waits for what is being read; false: nobody read this one.
+func (e *early) find(k mail.Key) (p *mail.Pair, read bool) {
+	if e == nil {
+		return nil, false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for {
+		if p, read = e.pairs[k]; read || e.unread == 0 {
+			return p, read
+		}
+		e.turned.Wait()
+	}
+}
+
+// takeEarly returns what is read of a side since its view was asked for, once; nil if nothing is. No more is read then, and what is being
+// read has an end: call wait.
+func (b *boxRun) takeEarly(side mail.Side) *early {
 	if b.look == nil || b.look.early[side] == nil {
 		return nil
 	}
 	e := b.look.early[side]
 	b.look.early[side] = nil
 	close(e.queue)
-	e.all.Wait()
-	return e.pairs
+	return e
+}
+
+// wait waits until nothing is being read any more.
+func (e *early) wait() {
+	if e != nil {
+		e.all.Wait()
+	}
 }

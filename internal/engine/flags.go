@@ -21,24 +21,13 @@ type flagChange struct {
 }
 
 // flagAll makes flags equal and then remembers them. Stopped between the two, the next run sees the same change on both
-// sides. While one batch is being remembered, the next is already set.
+// sides.
 func (r *run) flagAll(ctx context.Context, b *boxRun) error {
-	wait := func() error { return nil }
-	done, total := 0, b.plan.Ops.FlagChanges()
-	batch := func(list []plan.Flags) error {
-		commit, err := r.flagBatch(ctx, list)
-		if err := errors.Join(wait(), err); err != nil {
-			wait = func() error { return nil }
-			return err
-		}
-		done += len(list)
-		r.progress(b, PhaseFlags, mail.Local, "flag", done, total, 0)
-		wait = r.later(ctx, commit)
-		return nil
-	}
+	f := r.flagger(b)
+	f.total = b.plan.Ops.FlagChanges()
 	for list := b.plan.Ops.Flags; len(list) > 0; {
 		n := r.flagSize(list)
-		if err := batch(list[:n]); err != nil {
+		if err := f.batch(ctx, list[:n]); err != nil {
 			return err
 		}
 		list = list[n:]
@@ -46,16 +35,40 @@ func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 	for {
 		ids := b.plan.FlagIDs(2 * batchSize)
 		if len(ids) == 0 {
-			return wait()
+			return f.wait()
 		}
 		pairs, err := r.db.PairsByID(ctx, b.name, ids)
 		if err != nil {
-			return errors.Join(wait(), stateError(err))
+			return errors.Join(f.wait(), stateError(err))
 		}
-		if err := batch(b.plan.FlagOps(pairs)); err != nil {
+		if err := f.batch(ctx, b.plan.FlagOps(pairs)); err != nil {
 			return err
 		}
 	}
+}
+
+// flagger sets flags in a mailbox, batch by batch. While one is being remembered, the next is already set.
+type flagger struct {
+	run         *run
+	box         *boxRun
+	wait        func() error // for what is being remembered
+	done, total int          // 0: not known
+}
+
+func (r *run) flagger(b *boxRun) *flagger {
+	return &flagger{run: r, box: b, wait: func() error { return nil }}
+}
+
+func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
+	commit, err := f.run.flagBatch(ctx, list)
+	if err := errors.Join(f.wait(), err); err != nil {
+		f.wait = func() error { return nil }
+		return err
+	}
+	f.done += len(list)
+	f.run.progress(f.box, PhaseFlags, mail.Local, "flag", f.done, f.total, 0)
+	f.wait = f.run.later(ctx, commit)
+	return nil
 }
 
 // flagSize is how many of some changes go into the next batch. A server gets larger ones, since each costs a round trip; on the other
@@ -82,33 +95,23 @@ func (r *run) later(ctx context.Context, commit func(*state.Tx) error) (wait fun
 	return func() error { return <-ended }
 }
 
-// flagBatch sets flags on both sides. It returns what is to be remembered.
+// flagBatch sets flags on both sides. It returns what is to be remembered; the pairs stay as they are until then.
 func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*state.Tx) error, err error) {
 	was := make([]flagState, len(ops))
 	for i, op := range ops {
 		was[i] = flagState{op.Pair.Flags, op.Pair.Lacks}
 	}
-	groups := map[flagChange][]plan.Flags{}
-	seen := map[mail.Box][2][]mail.Key{}
-	for _, op := range ops {
-		keys := seen[op.Pair.Box]
-		for _, side := range mail.Sides {
-			c := flagChange{op.Pair.Box, side, op.Want.Minus(op.Now[side]), op.Now[side].Minus(op.Want)}
-			if c.add.Empty() && c.del.Empty() {
-				keys[side] = append(keys[side], op.Pair.Keys[side])
-				continue
-			}
-			groups[c] = append(groups[c], op)
-		}
-		seen[op.Pair.Box] = keys
-	}
+	groups, seen := groupChanges(ops)
 	for _, c := range sortedChanges(groups) {
 		if err := r.flagGroup(ctx, c, groups[c]); err != nil {
+			for i := range ops {
+				ops[i].Pair.Lacks = was[i].lacks
+			}
 			return nil, err
 		}
 	}
 	for box, keys := range seen {
-		if err := r.secure(ctx, box, keys); err != nil {
+		if err := r.secure(ctx, box, *keys); err != nil {
 			return nil, err
 		}
 	}
@@ -135,6 +138,28 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*sta
 	}, nil
 }
 
+// groupChanges sorts operations by what they change, and tells the keys of those messages that already are as they should be.
+func groupChanges(ops []plan.Flags) (groups map[flagChange][]*plan.Flags, seen map[mail.Box]*[2][]mail.Key) {
+	groups, seen = map[flagChange][]*plan.Flags{}, map[mail.Box]*[2][]mail.Key{}
+	for i := range ops {
+		op := &ops[i]
+		for _, side := range mail.Sides {
+			c := flagChange{op.Pair.Box, side, op.Want.Minus(op.Now[side]), op.Now[side].Minus(op.Want)}
+			if !c.add.Empty() || !c.del.Empty() {
+				groups[c] = append(groups[c], op)
+				continue
+			}
+			keys := seen[c.box]
+			if keys == nil {
+				keys = new([2][]mail.Key)
+				seen[c.box] = keys
+			}
+			keys[side] = append(keys[side], op.Pair.Keys[side])
+		}
+	}
+	return groups, seen
+}
+
 // flagState is what changes of a pair.
 type flagState struct {
 	flags mail.Flags
@@ -142,7 +167,7 @@ type flagState struct {
 }
 
 // flagGroup sets the same flags on many messages of one side.
-func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) error {
+func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags) error {
 	release := r.hold(c.box)
 	lacks, err := r.setFlags(ctx, c, ops)
 	release()
@@ -166,7 +191,7 @@ func (r *run) flagGroup(ctx context.Context, c flagChange, ops []plan.Flags) err
 }
 
 // setFlags has the store set flags, in the order of keys.
-func (r *run) setFlags(ctx context.Context, c flagChange, ops []plan.Flags) (lacks mail.Flags, err error) {
+func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (lacks mail.Flags, err error) {
 	if s, ok := r.stores[c.side].(store.FlagChanger); ok {
 		entries := make([]mail.Entry, len(ops))
 		for i, op := range ops {
@@ -191,7 +216,7 @@ func stampFor(p *mail.Pair, side mail.Side) uint64 {
 	return 0
 }
 
-func sortedChanges(groups map[flagChange][]plan.Flags) []flagChange {
+func sortedChanges(groups map[flagChange][]*plan.Flags) []flagChange {
 	list := make([]flagChange, 0, len(groups))
 	for c := range groups {
 		list = append(list, c)

@@ -38,9 +38,10 @@ type Options struct {
 	Now          func() time.Time       // nil: time.Now
 	NewID        func() string          // nil: random; ids of new markers
 
-	packFrom int          // tests: how much news of pairs a mailbox keeps as it is, see plan.Box; 0: 8192, negative: none
-	echoFrom int          // tests: see echoFrom; 0: that
-	crash    func() error // tests: called before and after each commit; an error stops the run there
+	packFrom   int          // tests: how much news of pairs a mailbox keeps as it is, see plan.Box; 0: 8192, negative: none
+	echoFrom   int          // tests: see echoFrom; 0: that
+	deltaChunk int          // tests: see deltaChunk; 0: that
+	crash      func() error // tests: called before and after each commit; an error stops the run there
 }
 
 // Summary is what a sync did, or in a dry run would do. The JSON form is documented and stable.

@@ -109,6 +109,9 @@ func newRun(o Options) *run {
 	if o.echoFrom == 0 {
 		o.echoFrom = echoFrom
 	}
+	if o.deltaChunk == 0 {
+		o.deltaChunk = deltaChunk
+	}
 	if o.Select == nil {
 		o.Select = func(mail.Box, string) bool { return true }
 	}

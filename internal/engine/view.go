@@ -95,7 +95,7 @@ func (r *run) viewAhead(ctx context.Context, b *boxRun, side mail.Side) (wait fu
 	return func() {
 		<-asked
 		look.ahead[side] = nil
-		b.takeEarly(side) // a view that nobody wanted
+		b.takeEarly(side).wait() // a view that nobody wanted
 	}
 }
 
@@ -143,6 +143,7 @@ func (r *run) viewSide(ctx context.Context, b *boxRun, side mail.Side, since mai
 	}
 	v, err := ask()
 	early := b.takeEarly(side)
+	defer early.wait()
 	if err != nil {
 		return err
 	}

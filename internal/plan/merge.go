@@ -130,6 +130,15 @@ func (b *Box) mergeFlags(pair *mail.Pair, now [2]mail.Flags) mail.Flags {
 	return want
 }
 
+// FlagsOf returns what makes the flags of a pair equal of which one side alone has news: case P2. Nothing else of a plan bears on it as
+// long as the message stays where it is.
+func FlagsOf(side mail.Side, c Change) Flags {
+	now := [2]mail.Flags{c.Pair.Flags, c.Pair.Flags}
+	now[side] = Effective(c.Pair, side, c.Now.Flags)
+	op, _, _ := flagsOf(c.Pair, now)
+	return op
+}
+
 func flagsOf(pair *mail.Pair, now [2]mail.Flags) (op Flags, want mail.Flags, needed bool) {
 	want = mail.MergeFlags(pair.Flags, now[mail.Local], now[mail.Remote])
 	return Flags{Pair: pair, Want: want, Now: now}, want, !want.Equal(pair.Flags) || !want.Equal(now[0]) || !want.Equal(now[1])
