@@ -2,14 +2,14 @@ package state
 
 import (
 	"context"
-	"database/sql"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // Check looks at every page, every checksum, and that no key has two pairs; ErrDamaged says what is wrong.
 func (db *DB) Check(ctx context.Context) error {
-	err := each(ctx, db.readers, "PRAGMA integrity_check(5)", nil, func(rows *sql.Rows) error {
+	err := db.readers.Query(ctx, "PRAGMA integrity_check(5)", nil, func(rows *sqlite.Row) error {
 		var text string
 		if err := scan(rows, &text); err != nil {
 			return err
@@ -51,12 +51,12 @@ func (db *DB) checkPairs(ctx context.Context) error {
 		}
 		n++
 	}
-	err := each(ctx, db.readers, "SELECT count(*) FROM pair", nil, func(rows *sql.Rows) error { return scan(rows, &all) })
+	err := db.readers.Query(ctx, "SELECT count(*) FROM pair", nil, func(rows *sqlite.Row) error { return scan(rows, &all) })
 	if err == nil && n != all {
 		err = damaged("%d pairs are of no mailbox", all-n)
 	}
 	if err == nil {
-		err = each(ctx, db.readers, "SELECT count(*) FROM pair WHERE remains != 0", nil, func(rows *sql.Rows) error { return scan(rows, &indexed) })
+		err = db.readers.Query(ctx, "SELECT count(*) FROM pair WHERE remains != 0", nil, func(rows *sqlite.Row) error { return scan(rows, &indexed) })
 	}
 	if err == nil && left != indexed {
 		err = damaged("%d pairs are not as they should be, and %d are said to be so", left, indexed)

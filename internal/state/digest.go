@@ -2,19 +2,19 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"hash/crc32"
 	"iter"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // Digests calls fn with the parts that SaveDigests wrote for a mailbox, in their order. A part must not be kept. Damaged ones end
 // it with ErrDamaged; they can be saved anew.
 func (db *DB) Digests(ctx context.Context, box mail.Box, kind string, fn func(part []byte) error) error {
-	return explain("read digests", each(ctx, db.readers, "SELECT value, crc FROM digest WHERE mailbox = ? AND kind = ? ORDER BY part", []any{string(box), kind}, func(rows *sql.Rows) error {
-		var part sql.RawBytes
+	return explain("read digests", db.readers.Query(ctx, "SELECT value, crc FROM digest WHERE mailbox = ? AND kind = ? ORDER BY part", []any{string(box), kind}, func(rows *sqlite.Row) error {
+		var part sqlite.Raw
 		var crc int64
 		if err := scan(rows, &part, &crc); err != nil {
 			return err

@@ -7,10 +7,8 @@ import (
 	"os"
 	"syscall"
 
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
-
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // HintAccount stands in hints for the name of the account, which is not known here; who prints them puts it in.
@@ -35,16 +33,16 @@ func explain(what string, err error) error {
 	switch {
 	case mail.HintOf(err) != "":
 	case errors.As(err, &code):
-		switch code.Code() & 0xff {
-		case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR: // the last one: tables and columns are not those that we made
+		switch code.Primary() {
+		case sqlite.ErrCorrupt, sqlite.ErrNotADB, sqlite.ErrError: // the last one: tables and columns are not those that we made
 			return mail.WithHint(fmt.Errorf("%s: %w: %w", what, ErrDamaged, err), damagedHint)
-		case sqlite3.SQLITE_FULL:
+		case sqlite.ErrFull:
 			return mail.WithHint(fmt.Errorf("%s: %w", what, err), fullHint)
-		case sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
+		case sqlite.ErrCantOpen, sqlite.ErrReadOnly, sqlite.ErrPerm:
 			return mail.WithHint(fmt.Errorf("%s: %w", what, err), deniedHint)
-		case sqlite3.SQLITE_CONSTRAINT: // an index that lies, perhaps
+		case sqlite.ErrConstraint: // an index that lies, perhaps
 			return mail.WithHint(fmt.Errorf("%s: %w", what, err), soundHint)
-		case sqlite3.SQLITE_IOERR:
+		case sqlite.ErrIO:
 			return mail.WithHint(fmt.Errorf("%s: %w", what, err), diskHint)
 		}
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):

@@ -19,7 +19,7 @@ func TestFull(t *testing.T) {
 	t.Parallel()
 	db := open(t)
 	fill(t, db, 10)
-	if _, err := db.writer.conn.ExecContext(t.Context(), "PRAGMA max_page_count = 1"); err != nil { // that is: as many as there are
+	if _, err := db.writer.conn.Exec("PRAGMA max_page_count = 1"); err != nil { // that is: as many as there are
 		t.Fatal(err)
 	}
 	var err error

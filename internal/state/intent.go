@@ -2,13 +2,12 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 	"math"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // Intents are written and forgotten hundreds at a time, so a row has as many as were added in one transaction, up to perRow. The ID of
@@ -70,7 +69,7 @@ func unpackIntents(row int64, value []byte, crc int64) ([]*mail.Intent, error) {
 // Intents returns all open intents, oldest first.
 func (db *DB) Intents(ctx context.Context) ([]mail.Intent, error) {
 	var all []mail.Intent
-	err := each(ctx, db.readers, "SELECT id, value, crc FROM intent ORDER BY id", nil, func(rows *sql.Rows) error {
+	err := db.readers.Query(ctx, "SELECT id, value, crc FROM intent ORDER BY id", nil, func(rows *sqlite.Row) error {
 		var id, crc int64
 		var value []byte
 		if err := scan(rows, &id, &value, &crc); err != nil {
@@ -98,11 +97,7 @@ func (tx *Tx) AddIntent(in *mail.Intent) error {
 	t := &tx.intents
 	if t.next == 0 {
 		var last int64
-		s, err := tx.w.stmt("SELECT coalesce(max(id), 0) FROM intent")
-		if err == nil {
-			err = s.QueryRowContext(context.Background()).Scan(&last)
-		}
-		if err != nil {
+		if _, err := tx.row("SELECT coalesce(max(id), 0) FROM intent", nil, &last); err != nil {
 			return explain("write intent", err)
 		}
 		for row := range t.rows { // those of this transaction that are gone again do not give their numbers to others
@@ -142,21 +137,14 @@ func (tx *Tx) intentRow(id int64) (intentRow, error) {
 		t.rows[row] = r
 		return r, nil
 	}
-	s, err := tx.w.stmt("SELECT value, crc FROM intent WHERE id = ?")
-	if err != nil {
-		return nil, err
-	}
 	var value []byte
 	var crc int64
-	err = scan(s.QueryRowContext(context.Background(), row), &value, &crc)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = nil
-	}
+	found, err := tx.row("SELECT value, crc FROM intent WHERE id = ?", []any{row}, &value, &crc)
 	if err != nil {
 		return nil, err
 	}
 	var list []*mail.Intent
-	if value != nil {
+	if found {
 		if list, err = unpackIntents(row, value, crc); err != nil {
 			return nil, err
 		}
@@ -198,7 +186,7 @@ func (tx *Tx) SetIntentLate(id, at int64) error {
 // changeIntents calls fn for each open intent; it says whether it changed it.
 func (tx *Tx) changeIntents(fn func(*mail.Intent) bool) error {
 	rows := map[int64]bool{}
-	err := each(context.Background(), tx.w.conn, "SELECT id FROM intent", nil, func(found *sql.Rows) error {
+	err := tx.w.conn.Query(context.Background(), "SELECT id FROM intent", nil, func(found *sqlite.Row) error {
 		var row int64
 		err := scan(found, &row)
 		rows[row] = true

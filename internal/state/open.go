@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"net/url"
@@ -13,9 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	_ "modernc.org/sqlite" // the driver
-
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // Options of Open.
@@ -31,9 +29,8 @@ type DB struct {
 	unclean bool
 	now     func() time.Time
 	shared  *Lock
-	readers *sql.DB
+	readers *pool
 	writer  *writer
-	queries *queries
 	renamed map[mail.Box]mail.Box // see As
 }
 
@@ -43,7 +40,7 @@ const checkEvery = 7 * 24 * time.Hour
 // Open opens the database at path, creates it and its folder if needed, and brings its schema up to date. After an unclean end,
 // and weekly, it is checked first. ErrNewer and ErrDamaged leave it as it is. The caller holds the lock, see Acquire.
 func Open(ctx context.Context, path string, o Options) (*DB, error) {
-	db := &DB{path: path, now: o.Now, queries: &queries{stmts: map[string]*sql.Stmt{}}}
+	db := &DB{path: path, now: o.Now}
 	if db.now == nil {
 		db.now = time.Now
 	}
@@ -99,17 +96,15 @@ func (db *DB) openFile(ctx context.Context) error {
 	} else if wal, err := os.Stat(db.path + "-wal"); err == nil && wal.Size() > 0 {
 		db.unclean = true
 	}
-	if db.readers, err = connect(uri(db.path, "mode=rw"), 4); err != nil {
-		return err
-	}
+	db.readers = newPool(uri(db.path, "mode=rw"))
 	version, err := db.version(ctx, fresh)
 	if err != nil {
 		return err
 	}
-	if db.writer, err = newWriter(ctx, uri(db.path, "mode=rw")); err != nil {
+	if db.writer, err = newWriter(uri(db.path, "mode=rw")); err != nil {
 		return err
 	}
-	if err := db.writer.migrate(ctx, version); err != nil {
+	if err := db.writer.migrate(version); err != nil {
 		return err
 	}
 	if fresh {
@@ -125,7 +120,7 @@ func (db *DB) openFile(ctx context.Context) error {
 func (db *DB) openReadOnly(ctx context.Context) error {
 	st, err := os.Stat(db.path)
 	if errors.Is(err, os.ErrNotExist) || err == nil && st.Size() == 0 {
-		return db.openNothing(ctx)
+		return db.openNothing()
 	}
 	if err != nil {
 		return err
@@ -135,9 +130,7 @@ func (db *DB) openReadOnly(ctx context.Context) error {
 	if wal, err := os.Stat(db.path + "-wal"); errors.Is(err, os.ErrNotExist) || err == nil && wal.Size() == 0 {
 		mode += "&immutable=1"
 	}
-	if db.readers, err = connect(uri(db.path, mode), 4); err != nil {
-		return err
-	}
+	db.readers = newPool(uri(db.path, mode))
 	version, err := db.version(ctx, false)
 	if err == nil && version < len(migrations) {
 		return mail.WithHint(errors.New("written by an older version of mailtwin"), "mailtwin sync brings it up to date")
@@ -148,38 +141,31 @@ func (db *DB) openReadOnly(ctx context.Context) error {
 var nothings atomic.Int64
 
 // openNothing opens an empty database in memory that is only read.
-func (db *DB) openNothing(ctx context.Context) error {
+func (db *DB) openNothing() error {
 	name := "/mailtwin-" + strconv.FormatInt(nothings.Add(1), 10)
-	var err error
-	if db.readers, err = connect("file:"+name+"?vfs=memdb", 4); err != nil {
-		return err
-	}
-	for _, m := range migrations {
-		if _, err := db.readers.ExecContext(ctx, m); err != nil {
-			return err
+	db.readers = newPool("file:" + name + "?vfs=memdb")
+	return db.readers.with(func(c *sqlite.Conn) error {
+		for _, m := range migrations {
+			if err := c.Script(m); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func uri(path, query string) string {
-	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query + "&_pragma=busy_timeout(10000)"
+	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query
 }
 
 // connect opens a pool whose connections stay.
-func connect(uri string, limit int) (*sql.DB, error) {
-	db, err := sql.Open("sqlite", uri)
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxIdleConns(limit)
-	return db, nil
-}
 
 // version returns the schema's version, 0 for a fresh file.
 func (db *DB) version(ctx context.Context, fresh bool) (int, error) {
 	var id, version, tables int
-	err := db.readers.QueryRowContext(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)").Scan(&id, &version, &tables)
+	err := db.readers.Query(ctx, "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), (SELECT count(*) FROM sqlite_schema)", nil, func(row *sqlite.Row) error {
+		return scan(row, &id, &version, &tables)
+	})
 	switch {
 	case err != nil:
 		return 0, err
@@ -203,9 +189,8 @@ func (db *DB) Close() error {
 		errs = append(errs, db.writer.close())
 		db.writer = nil
 	}
-	errs = append(errs, db.queries.close())
 	if db.readers != nil {
-		errs = append(errs, db.readers.Close())
+		errs = append(errs, db.readers.close())
 		db.readers = nil
 	}
 	errs = append(errs, db.shared.Release())

@@ -2,13 +2,13 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"hash/crc32"
 	"math"
 	"strings"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // oldPairRow is a row of table pair as it was before version 3, with a column for each field.
@@ -30,8 +30,8 @@ func packPairs(w *writer) error {
 	const portion = 1000
 	for last := int64(0); ; {
 		var list []change
-		err := each(context.Background(), w.conn, `SELECT old_pair.id, mailbox, local, remote, flags, coalesce(keywords, ''), digest, message_id, size, date, coalesce(stable, ''), stamp, remains, old_pair.crc, mailbox.name
-			FROM old_pair JOIN mailbox ON mailbox.id = mailbox WHERE old_pair.id > ? ORDER BY old_pair.id LIMIT ?`, []any{last, portion}, func(rows *sql.Rows) error {
+		err := w.conn.Query(context.Background(), `SELECT old_pair.id, mailbox, local, remote, flags, coalesce(keywords, ''), digest, message_id, size, date, coalesce(stable, ''), stamp, remains, old_pair.crc, mailbox.name
+			FROM old_pair JOIN mailbox ON mailbox.id = mailbox WHERE old_pair.id > ? ORDER BY old_pair.id LIMIT ?`, []any{last, portion}, func(rows *sqlite.Row) error {
 			var r oldPairRow
 			var crc int64
 			var name string

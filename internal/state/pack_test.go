@@ -7,23 +7,26 @@ import (
 	"testing"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // oldDatabase makes a database of version 2 with some pairs, of all kinds, as they were stored then.
 func oldDatabase(t *testing.T, path string, rows []oldPairRow) {
 	t.Helper()
-	pool, err := connect(uri(path, "mode=rwc"), 1)
+	conn, err := sqlite.Open(uri(path, "mode=rwc"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = pool.Close() }()
+	defer func() { _ = conn.Close() }()
 	exec := func(query string, args ...any) {
 		t.Helper()
-		if _, err := pool.ExecContext(t.Context(), query, args...); err != nil {
+		if _, err := conn.Exec(query, args...); err != nil {
 			t.Fatal(err)
 		}
 	}
-	exec(migrations[0] + ";" + migrations[1] + "; PRAGMA application_id=1835824247; PRAGMA user_version=2")
+	if err := conn.Script(migrations[0] + ";" + migrations[1] + "; PRAGMA application_id=1835824247; PRAGMA user_version=2"); err != nil {
+		t.Fatal(err)
+	}
 	b := Box{Name: "INBOX", Known: [2]bool{true, true}}
 	exec("INSERT INTO mailbox VALUES (1, 'INBOX', '', '', x'', x'', 1, 1, 0, 0, 0, 0, '', ?)", int64(b.sum()))
 	null := func(s string) any {
@@ -85,14 +88,14 @@ func TestOldDamageIsFound(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "state.db")
 	oldDatabase(t, path, oldRows())
-	pool, err := connect(uri(path, "mode=rw"), 1)
+	conn, err := sqlite.Open(uri(path, "mode=rw"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pool.ExecContext(t.Context(), "UPDATE pair SET flags = flags + 1 WHERE id = 77"); err != nil {
+	if _, err := conn.Exec("UPDATE pair SET flags = flags + 1 WHERE id = 77"); err != nil {
 		t.Fatal(err)
 	}
-	if err := pool.Close(); err != nil {
+	if err := conn.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 {

@@ -2,18 +2,14 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"errors"
-	"strings"
-
-	"modernc.org/sqlite"
-	sqlite3 "modernc.org/sqlite/lib"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
-// Pairs are written many at a time, because a statement costs several times as much as a row. A transaction keeps what it is told
-// until there are perWrite of a kind, or it is about to read or to end.
+// Pairs are written many at a time, because one may take the key that another gives away. A transaction keeps what it is told until there
+// are perWrite of a kind, or it is about to read or to end.
 const perWrite = 256
 
 // change is a pair to be written, or to be forgotten.
@@ -71,11 +67,7 @@ func (tx *Tx) DropPair(id int64) error {
 // newID returns an id above those of all pairs.
 func (tx *Tx) newID() (int64, error) {
 	if tx.nextID == 0 {
-		s, err := tx.w.stmt("SELECT coalesce(max(id), 0) + 1 FROM pair")
-		if err != nil {
-			return 0, err
-		}
-		if err := s.QueryRowContext(context.Background()).Scan(&tx.nextID); err != nil {
+		if _, err := tx.row("SELECT coalesce(max(id), 0) + 1 FROM pair", nil, &tx.nextID); err != nil {
 			return 0, err
 		}
 	}
@@ -109,9 +101,9 @@ func (tx *Tx) flushPairs() error {
 	case replacePair:
 		tx.failed = tx.replacePairs(list)
 	case alterPair:
-		tx.failed = tx.alterPairs(list, alterRow, 3)
+		tx.failed = tx.alterPairs(list, alterRow)
 	case shiftPair:
-		tx.failed = tx.alterPairs(list, shiftRow, 7)
+		tx.failed = tx.alterPairs(list, shiftRow)
 	case dropPair:
 		tx.failed = tx.dropPairs(list)
 	}
@@ -119,34 +111,36 @@ func (tx *Tx) flushPairs() error {
 }
 
 func (tx *Tx) insertPairs(list []change) error {
-	args := make([]any, 0, 6*len(list))
-	tx.buf = tx.buf[:0]
 	for i := range list {
 		p := &list[i].pair
 		box, err := tx.boxID(p.Box)
 		if err != nil {
 			return err
 		}
-		var r pairRow
-		r, tx.buf = rowOf(p, box, tx.buf)
-		args = append(args, r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
+		if err := tx.insertRow(tx.rowOf(p, box)); err != nil {
+			return err
+		}
 		tx.sumsOf(box).add(p)
 	}
-	return tx.insertRows(args)
+	return nil
+}
+
+// rowOf turns a pair into a row, which is good until the next one.
+func (tx *Tx) rowOf(p *mail.Pair, mailbox int64) (r pairRow) {
+	r, tx.buf = rowOf(p, mailbox, tx.buf[:0])
+	return r
 }
 
 // replacePairs writes of pairs whose place, keys and reason stay only the rest: naming columns of indexes would rewrite their entries.
 // The others are taken out, all of them, and put in again: one may take the key that another gives away.
 func (tx *Tx) replacePairs(list []change) error {
-	old, err := tx.stored(list)
-	if err != nil {
-		return err
-	}
-	tx.buf = tx.buf[:0]
-	var stay, out, in []any
+	var in []*mail.Pair
 	for i := range list {
 		p := &list[i].pair
-		was := old[p.ID]
+		was, err := tx.stored(p.ID)
+		if err != nil {
+			return err
+		}
 		if was == nil {
 			continue // it is gone
 		}
@@ -156,115 +150,111 @@ func (tx *Tx) replacePairs(list []change) error {
 		}
 		tx.sumsOf(was.mailbox).remove(&was.pair)
 		tx.sumsOf(box).add(p)
-		var r pairRow
-		r, tx.buf = rowOf(p, box, tx.buf)
 		if was.mailbox == box && was.pair.Keys == p.Keys && was.pair.Left == p.Left {
-			stay = append(stay, r.id, r.data)
-			continue
+			err = tx.exec("UPDATE pair SET data = ?2 WHERE id = ?1", p.ID, tx.rowOf(p, box).data)
+		} else {
+			in = append(in, p)
+			err = tx.exec("DELETE FROM pair WHERE id = ?", p.ID)
 		}
-		out = append(out, r.id)
-		in = append(in, r.id, r.mailbox, r.local, r.remote, r.remains, r.data)
-	}
-	if err := tx.replaceData(stay); err != nil {
-		return err
-	}
-	if err := tx.deleteRows(out); err != nil {
-		return err
-	}
-	return tx.insertRows(in)
-}
-
-// What alterPairs carries out: without and with a change of place, keys or reason. Naming columns of indexes rewrites their entries.
-const (
-	alterRow = "UPDATE pair SET data = new.column3 FROM (VALUES "
-	shiftRow = "UPDATE pair SET data = new.column3, mailbox = new.column4, local = new.column5, remote = new.column6, remains = new.column7 FROM (VALUES "
-)
-
-// alterPairs writes pairs that are stored as their changes say; if one of them is not, all are replaced.
-func (tx *Tx) alterPairs(list []change, head string, width int) error {
-	args := make([]any, 0, width*len(list))
-	boxes := make([][2]int64, len(list))
-	tx.buf = tx.buf[:0]
-	for i := range list {
-		c := &list[i]
-		for k, p := range [...]*mail.Pair{&c.was, &c.pair} {
-			box, err := tx.boxID(p.Box)
-			if err != nil {
-				return err
-			}
-			boxes[i][k] = box
-		}
-		var old, r pairRow
-		old, tx.buf = rowOf(&c.was, boxes[i][0], tx.buf)
-		r, tx.buf = rowOf(&c.pair, boxes[i][1], tx.buf)
-		args = append(args, r.id, old.data, r.data)
-		if width > 3 {
-			args = append(args, r.mailbox, r.local, r.remote, r.remains)
+		if err != nil {
+			return err
 		}
 	}
-	all, err := tx.changesAll(len(list), head, width, ") AS new WHERE pair.id = new.column1 AND pair.data = new.column2", args)
-	if err != nil {
-		return err
-	}
-	if !all {
-		return tx.replacePairs(list)
-	}
-	for i := range list {
-		tx.sumsOf(boxes[i][0]).remove(&list[i].was)
-		tx.sumsOf(boxes[i][1]).add(&list[i].pair)
+	for _, p := range in {
+		box, err := tx.boxID(p.Box)
+		if err != nil {
+			return err
+		}
+		if err := tx.insertRow(tx.rowOf(p, box)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// changesAll carries out a statement on n rows. If it does not find all of them as they should be, or one of them would take a key that
-// another has yet, it changes none. To count rows takes less time than to be told of each.
-func (tx *Tx) changesAll(n int, head string, width int, tail string, args []any) (bool, error) {
-	if err := tx.exec("SAVEPOINT rows"); err != nil {
-		return false, err
+// What alterPairs carries out: without and with a change of place, keys or reason. Naming columns of indexes rewrites their entries.
+const (
+	alterRow = "UPDATE pair SET data = ?3 WHERE id = ?1 AND data = ?2"
+	shiftRow = "UPDATE pair SET data = ?3, mailbox = ?4, local = ?5, remote = ?6, remains = ?7 WHERE id = ?1 AND data = ?2"
+)
+
+// alterPairs writes pairs where they are stored as their changes say, and replaces the others.
+func (tx *Tx) alterPairs(list []change, query string) error {
+	s, err := tx.w.conn.Prepare(query)
+	if err != nil {
+		return err
 	}
-	err := portions(head, width, tail, args, func(query string, args []any) error {
-		r, err := tx.run(query, args...)
+	rest := list[:0]
+	for i := range list {
+		c := list[i]
+		was, err := tx.boxID(c.was.Box)
 		if err != nil {
 			return err
 		}
-		changed, err := r.RowsAffected()
-		n -= int(changed)
-		return err
-	})
-	if err != nil && !isConstraint(err) {
-		return false, err
-	}
-	all := err == nil && n == 0
-	if !all {
-		if err := tx.exec("ROLLBACK TO rows"); err != nil {
-			return false, err
+		is, err := tx.boxID(c.pair.Box)
+		if err != nil {
+			return err
+		}
+		n, err := tx.alterPair(s, &c, was, is, query == shiftRow)
+		switch {
+		case err == nil && n == 1:
+			tx.sumsOf(was).remove(&c.was)
+			tx.sumsOf(is).add(&c.pair)
+		case err == nil, isConstraint(err): // it takes the key that another has yet
+			rest = append(rest, c)
+		default:
+			return err
 		}
 	}
-	return all, tx.exec("RELEASE rows")
+	if len(rest) == 0 {
+		return nil
+	}
+	return tx.replacePairs(rest)
+}
+
+// alterPair alters a row; it returns how many rows were as the change says, 1 or 0.
+func (tx *Tx) alterPair(s *sqlite.Stmt, c *change, was, is int64, shift bool) (n int, err error) {
+	err = errors.Join(s.Int(1, c.pair.ID), s.Blob(2, tx.rowOf(&c.was, was).data))
+	r := tx.rowOf(&c.pair, is)
+	err = errors.Join(err, s.Blob(3, r.data))
+	if shift {
+		err = errors.Join(err, s.Int(4, r.mailbox), s.Blob(5, r.local), s.Blob(6, r.remote), s.Int(7, r.remains))
+	}
+	if n, ran := s.Exec(); err == nil {
+		return n, ran
+	}
+	return 0, err
 }
 
 // isConstraint reports whether a statement was undone because a row would break a constraint.
 func isConstraint(err error) bool {
 	var e *sqlite.Error
-	return errors.As(err, &e) && e.Code()&0xff == sqlite3.SQLITE_CONSTRAINT
+	return errors.As(err, &e) && e.Primary() == sqlite.ErrConstraint
 }
 
-func (tx *Tx) insertRows(args []any) error {
-	return tx.rows("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES ", 6, "", args)
-}
-
-func (tx *Tx) deleteRows(ids []any) error {
-	return tx.rows("DELETE FROM pair WHERE id IN (VALUES ", 1, ")", ids)
-}
-
-func (tx *Tx) replaceData(args []any) error {
-	return tx.rows("UPDATE pair SET data = new.column2 FROM (VALUES ", 2, ") AS new WHERE pair.id = new.column1", args)
+func (tx *Tx) insertRow(r pairRow) error {
+	s, err := tx.w.conn.Prepare("INSERT INTO pair (id, mailbox, local, remote, remains, data) VALUES (?, ?, ?, ?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(s.Int(1, r.id), s.Int(2, r.mailbox), s.Blob(3, r.local), s.Blob(4, r.remote), s.Int(5, r.remains), s.Blob(6, r.data))
+	if _, ran := s.Exec(); err == nil {
+		err = ran
+	}
+	return err
 }
 
 func (tx *Tx) dropPairs(list []change) error {
-	return tx.rowsOf("DELETE FROM pair WHERE id IN (VALUES ", ") RETURNING id, local, remote, data, mailbox", list, func(was *storedPair) {
-		tx.sumsOf(was.mailbox).remove(&was.pair)
-	})
+	for i := range list {
+		was, err := tx.pairRow("DELETE FROM pair WHERE id = ? RETURNING id, local, remote, data, mailbox", list[i].pair.ID)
+		if err != nil {
+			return err
+		}
+		if was != nil {
+			tx.sumsOf(was.mailbox).remove(&was.pair)
+		}
+	}
+	return nil
 }
 
 // storedPair is a pair as it is in the database.
@@ -273,74 +263,18 @@ type storedPair struct {
 	pair    mail.Pair
 }
 
-// stored reads the pairs that a list of changes has the ids of.
-func (tx *Tx) stored(list []change) (map[int64]*storedPair, error) {
-	old := make(map[int64]*storedPair, len(list))
-	err := tx.rowsOf("SELECT id, local, remote, data, mailbox FROM pair WHERE id IN (VALUES ", ")", list, func(was *storedPair) {
-		copied := *was
-		old[was.pair.ID] = &copied
-	})
-	return old, err
+// stored reads a pair; nil if there is none with this id.
+func (tx *Tx) stored(id int64) (*storedPair, error) {
+	return tx.pairRow("SELECT id, local, remote, data, mailbox FROM pair WHERE id = ?", id)
 }
 
-// rowsOf carries out a query for the ids of a list of changes that answers with pairs.
-func (tx *Tx) rowsOf(head, tail string, list []change, fn func(*storedPair)) error {
-	args := make([]any, len(list))
-	for i := range list {
-		args[i] = list[i].pair.ID
-	}
-	s := newPairScanner(0)
-	s.into = append(s.into, &s.row.mailbox)
-	var got storedPair
-	return tx.ask(head, 1, tail, args, func(rows *sql.Rows) (err error) {
-		if err := s.scan(rows); err != nil {
-			return err
-		}
-		got.mailbox = s.row.mailbox
-		if got.pair, err = s.row.pair("", s.space); err == nil {
-			fn(&got)
-		}
+// pairRow carries out a query for an id that answers with a pair.
+func (tx *Tx) pairRow(query string, id int64) (got *storedPair, err error) {
+	err = tx.w.conn.Query(context.Background(), query, []any{id}, func(row *sqlite.Row) error {
+		r := pairRowOf(row, row.Int(4))
+		p, err := r.pair("", nil)
+		got = &storedPair{r.mailbox, p}
 		return err
 	})
-}
-
-// sizes of statements for many rows. Each is prepared once.
-var sizes = [...]int{64, 8, 1}
-
-// portions cuts arguments, width of them for a row, into pieces for which there are statements.
-func portions(head string, width int, tail string, args []any, fn func(query string, args []any) error) error {
-	row := "(" + strings.Repeat("?,", width)[:2*width-1] + "),"
-	for _, n := range sizes {
-		for len(args) >= n*width {
-			query := head + strings.TrimSuffix(strings.Repeat(row, n), ",") + tail
-			if err := fn(query, args[:n*width]); err != nil {
-				return err
-			}
-			args = args[n*width:]
-		}
-	}
-	return nil
-}
-
-// rows carries out a statement on many rows.
-func (tx *Tx) rows(head string, width int, tail string, args []any) error {
-	return portions(head, width, tail, args, func(query string, args []any) error { return tx.exec(query, args...) })
-}
-
-// ask carries out a query for many rows.
-func (tx *Tx) ask(head string, width int, tail string, args []any, fn func(*sql.Rows) error) error {
-	return portions(head, width, tail, args, func(query string, args []any) error {
-		s, err := tx.w.stmt(query)
-		if err != nil {
-			return err
-		}
-		return each(context.Background(), statement{s}, "", args, fn)
-	})
-}
-
-// statement is a querier whose query is prepared.
-type statement struct{ *sql.Stmt }
-
-func (s statement) QueryContext(ctx context.Context, _ string, args ...any) (*sql.Rows, error) {
-	return s.Stmt.QueryContext(ctx, args...)
+	return got, err
 }

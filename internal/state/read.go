@@ -2,7 +2,6 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -12,42 +11,25 @@ import (
 	"strings"
 	"time"
 
-	"modernc.org/sqlite"
-
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // querier is a pool or a connection.
 type querier interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-}
-
-// each calls fn for every row.
-func each(ctx context.Context, q querier, query string, args []any, fn func(*sql.Rows) error) error {
-	rows, err := q.QueryContext(ctx, query, args...)
-	if err != nil {
-		return err
-	}
-	for rows.Next() {
-		if err := fn(rows); err != nil {
-			return errors.Join(err, rows.Close())
-		}
-	}
-	return errors.Join(rows.Err(), rows.Close())
+	Query(ctx context.Context, query string, args []any, fn func(*sqlite.Row) error) error
 }
 
 // scan reads a row. Values that are not of their column's type cannot be ours.
-func scan(row interface{ Scan(...any) error }, into ...any) error {
-	err := row.Scan(into...)
-	var code *sqlite.Error
-	if err == nil || errors.Is(err, sql.ErrNoRows) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &code) {
-		return err
+func scan(row *sqlite.Row, into ...any) error {
+	if err := row.Scan(into...); err != nil {
+		return damaged("a row cannot be read: %v", err)
 	}
-	return damaged("a row cannot be read: %v", err)
+	return nil
 }
 
 func (db *DB) meta(ctx context.Context, name string, value any) error {
-	err := each(ctx, db.readers, "SELECT value, crc FROM meta WHERE name = ?", []any{name}, func(rows *sql.Rows) error {
+	err := db.readers.Query(ctx, "SELECT value, crc FROM meta WHERE name = ?", []any{name}, func(rows *sqlite.Row) error {
 		var text string
 		var crc int64
 		if err := scan(rows, &text, &crc); err != nil {
@@ -88,8 +70,8 @@ func (db *DB) Boxes(ctx context.Context) ([]Box, error) {
 
 func readBoxes(ctx context.Context, q querier, where string, args ...any) ([]Box, error) {
 	var boxes []Box
-	err := each(ctx, q, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at, local_id, remote_id
-		FROM mailbox `+where+" ORDER BY name", args, func(rows *sql.Rows) error {
+	err := q.Query(ctx, `SELECT name, local_epoch, remote_epoch, local_mark, remote_mark, local_known, remote_known, local_whole, remote_whole, empty_runs, role, crc, stamps_at, local_id, remote_id
+		FROM mailbox `+where+" ORDER BY name", args, func(rows *sqlite.Row) error {
 		var b Box
 		var name string
 		var marks [2][]byte
@@ -144,60 +126,43 @@ func (b *Box) sum() uint32 {
 
 const pairColumns = "SELECT pair.id, local, remote, data, pair.mailbox, mailbox.name FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE "
 
-// pairScanner reads rows of pairs. Their bytes are good until the next one.
-type pairScanner struct {
-	row                 pairRow
-	local, remote, data sql.RawBytes
-	into                []any
-	space               []byte
+// pairRowOf takes a row of pairs with the columns id, local, remote, data; its bytes are good until the next one.
+func pairRowOf(row *sqlite.Row, mailbox int64) pairRow {
+	return pairRow{id: row.Int(0), mailbox: mailbox, local: row.Bytes(1), remote: row.Bytes(2), data: row.Bytes(3)}
 }
 
-// newPairScanner returns one for the columns id, local, remote, data. Each column costs time.
-func newPairScanner(mailbox int64) *pairScanner {
-	s := &pairScanner{row: pairRow{mailbox: mailbox}, space: make([]byte, 0, 4*binary.MaxVarintLen64)}
-	s.into = []any{&s.row.id, &s.local, &s.remote, &s.data}
-	return s
-}
-
-func (s *pairScanner) scan(rows *sql.Rows) error {
-	err := scan(rows, s.into...)
-	s.row.local, s.row.remote, s.row.data = s.local, s.remote, s.data
-	return err
-}
+// errStop ends a query whose rows nobody wants any more.
+var errStop = errors.New("stop")
 
 // readPairs yields pairs with their checksums compared; it ends at the first error.
 func readPairs(ctx context.Context, q querier, where string, args ...any) iter.Seq2[mail.Pair, error] {
-	var name sql.RawBytes
 	var last mail.Box
-	s := newPairScanner(0)
-	s.into = append(s.into, &s.row.mailbox, &name)
-	return s.yield(ctx, q, pairColumns+where, args, func() mail.Box {
-		if string(name) != string(last) {
+	return yieldPairs(ctx, q, pairColumns+where, args, func(row *sqlite.Row) (mail.Box, int64) {
+		if name := row.Bytes(5); string(name) != string(last) {
 			last = mail.Box(name)
 		}
-		return last
+		return last, row.Int(4)
 	})
 }
 
 // readBoxPairs is readPairs for one mailbox, of which id is the row: what it reads of others counts as damaged.
 func readBoxPairs(ctx context.Context, q querier, box mail.Box, id int64, where string, args ...any) iter.Seq2[mail.Pair, error] {
-	return newPairScanner(id).yield(ctx, q, "SELECT id, local, remote, data FROM pair WHERE "+where, args, func() mail.Box { return box })
+	return yieldPairs(ctx, q, "SELECT id, local, remote, data FROM pair WHERE "+where, args, func(*sqlite.Row) (mail.Box, int64) { return box, id })
 }
 
-func (s *pairScanner) yield(ctx context.Context, q querier, query string, args []any, box func() mail.Box) iter.Seq2[mail.Pair, error] {
+func yieldPairs(ctx context.Context, q querier, query string, args []any, of func(*sqlite.Row) (box mail.Box, mailbox int64)) iter.Seq2[mail.Pair, error] {
 	return func(yield func(mail.Pair, error) bool) {
-		stop := errors.New("stop")
-		err := each(ctx, q, query, args, func(rows *sql.Rows) error {
-			if err := s.scan(rows); err != nil {
-				return err
-			}
-			p, err := s.row.pair(box(), s.space)
+		space := make([]byte, 0, sumSpace)
+		err := q.Query(ctx, query, args, func(row *sqlite.Row) error {
+			box, mailbox := of(row)
+			r := pairRowOf(row, mailbox)
+			p, err := r.pair(box, space)
 			if err == nil && !yield(p, nil) {
-				return stop
+				return errStop
 			}
 			return err
 		})
-		if err != nil && !errors.Is(err, stop) {
+		if err != nil && !errors.Is(err, errStop) {
 			yield(mail.Pair{}, explain("read pairs", err))
 		}
 	}
@@ -213,34 +178,46 @@ func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side
 // ErrDamaged comes last.
 func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2[mail.Pair, error] {
 	return func(yield func(mail.Pair, error) bool) {
-		tx, err := db.readers.BeginTx(ctx, nil) // both queries see one moment
-		if err != nil {
-			yield(mail.Pair{}, explain("read pairs", err))
-			return
-		}
-		defer func() { _ = tx.Rollback() }() // it only reads
-		id, want, err := readSums(ctx, tx, db.stored(box))
-		if err != nil {
-			yield(mail.Pair{}, explain("read pairs", err))
-			return
-		}
-		c := keyColumn(side)
-		var sum mail.Sum
-		var last mail.Key
-		for p, err := range readBoxPairs(ctx, tx, box, id, "mailbox = ?1 AND "+c+" IS NOT NULL ORDER BY "+c, id) {
-			if err == nil && p.Keys[side] <= last {
-				err = damaged("the keys of mailbox %q are not in order", box)
+		err := db.readers.with(func(c *sqlite.Conn) error {
+			if _, err := c.Exec("BEGIN"); err != nil { // both queries see one moment
+				return explain("read pairs", err)
 			}
-			if !yield(p, err) || err != nil {
-				return
-			}
-			last = p.Keys[side]
-			sum.Add(last, p.Shown(side))
-		}
-		if sum != want.sides[side] {
-			yield(mail.Pair{}, damaged("pairs of mailbox %q are missing", box))
+			err := pairsInOrder(ctx, c, box, db.stored(box), side, func(p mail.Pair) bool { return yield(p, nil) })
+			_, _ = c.Exec("ROLLBACK") // it only read
+			return err
+		})
+		if err != nil && !errors.Is(err, errStop) {
+			yield(mail.Pair{}, err)
 		}
 	}
+}
+
+// pairsInOrder calls fn for the pairs of a mailbox, which is stored under another name perhaps, as Pairs does.
+func pairsInOrder(ctx context.Context, c *sqlite.Conn, box, stored mail.Box, side mail.Side, fn func(mail.Pair) bool) error {
+	id, want, err := readSums(ctx, c, stored)
+	if err != nil {
+		return explain("read pairs", err)
+	}
+	column := keyColumn(side)
+	var sum mail.Sum
+	var last mail.Key
+	for p, err := range readBoxPairs(ctx, c, box, id, "mailbox = ?1 AND "+column+" IS NOT NULL ORDER BY "+column, id) {
+		if err != nil {
+			return err
+		}
+		if p.Keys[side] <= last {
+			return damaged("the keys of mailbox %q are not in order", box)
+		}
+		if !fn(p) {
+			return errStop
+		}
+		last = p.Keys[side]
+		sum.Add(last, p.Shown(side))
+	}
+	if sum != want.sides[side] {
+		return damaged("pairs of mailbox %q are missing", box)
+	}
+	return nil
 }
 
 // PairsByKey returns those of the pairs that have one of these keys, in the order of keys.
@@ -250,13 +227,16 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 	if isDense(keys) {
 		return db.between(ctx, box, side, keys)
 	}
-	return db.named(ctx, box, c, len(keys), func(i int) any { return []byte(keys[i]) })
+	return db.named(ctx, box, c, len(keys), func(s *sqlite.Stmt, i int) error { return s.Blob(2, []byte(keys[i])) })
 }
+
+// denseFrom is how many keys are worth a look at what is between them.
+const denseFrom = 64
 
 // isDense reports whether keys are UIDs with few others between them, so that to read all pairs from the first to the last takes less
 // time than to look for each.
 func isDense(keys []mail.Key) bool {
-	if len(keys) < readSizes[0] {
+	if len(keys) < denseFrom {
 		return false
 	}
 	first, ok := keys[0].UID()
@@ -264,75 +244,80 @@ func isDense(keys []mail.Key) bool {
 	return ok && also && last > first && int(last-first) < len(keys)*5/2
 }
 
-// between is PairsByKey for keys that are dense, in order.
+// between is PairsByKey for keys that are dense, in order. Of others only their key is read.
 func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
-	id, _, err := readSums(ctx, db.readers, db.stored(box))
-	if err != nil {
-		return nil, explain("read pairs", err)
-	}
 	c := keyColumn(side)
-	first, last := []byte(keys[0]), []byte(keys[len(keys)-1])
 	pairs := make([]mail.Pair, 0, len(keys))
-	st, err := db.queries.prepared(ctx, db.readers, "SELECT id, local, remote, data FROM pair WHERE mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c)
+	space := make([]byte, 0, sumSpace)
+	err := db.readers.with(func(conn *sqlite.Conn) error {
+		id, _, err := readSums(ctx, conn, db.stored(box))
+		if err != nil {
+			return err
+		}
+		args := []any{id, []byte(keys[0]), []byte(keys[len(keys)-1])}
+		return conn.Query(ctx, "SELECT id, local, remote, data FROM pair WHERE mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c, args, func(row *sqlite.Row) error {
+			key := row.Bytes(1 + int(side))
+			for len(keys) > 0 && string(keys[0]) < string(key) {
+				keys = keys[1:]
+			}
+			if len(keys) == 0 || string(keys[0]) != string(key) {
+				return nil
+			}
+			r := pairRowOf(row, id)
+			p, err := r.pair(box, space)
+			pairs = append(pairs, p)
+			return err
+		})
+	})
 	if err != nil {
 		return nil, explain("read pairs", err)
-	}
-	for p, err := range newPairScanner(id).yield(ctx, statement{st}, "", []any{id, first, last}, func() mail.Box { return box }) {
-		if err != nil {
-			return nil, err
-		}
-		for len(keys) > 0 && keys[0] < p.Keys[side] {
-			keys = keys[1:]
-		}
-		if len(keys) > 0 && keys[0] == p.Keys[side] {
-			pairs = append(pairs, p)
-		}
 	}
 	return pairs, nil
 }
 
 // PairsByID returns those of the pairs of a mailbox that have these ids.
 func (db *DB) PairsByID(ctx context.Context, box mail.Box, ids []int64) ([]mail.Pair, error) {
-	return db.named(ctx, box, "id", len(ids), func(i int) any { return ids[i] })
+	return db.named(ctx, box, "id", len(ids), func(s *sqlite.Stmt, i int) error { return s.Int(2, ids[i]) })
 }
 
-// named returns pairs of a mailbox by the values of a column.
-func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, value func(int) any) ([]mail.Pair, error) {
+// named returns pairs of a mailbox by the values of a column, which bind sets.
+func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, bind func(s *sqlite.Stmt, i int) error) ([]mail.Pair, error) {
 	if n == 0 {
 		return nil, nil
 	}
-	id, _, err := readSums(ctx, db.readers, db.stored(box))
+	pairs := make([]mail.Pair, 0, n)
+	space := make([]byte, 0, sumSpace)
+	err := db.readers.with(func(conn *sqlite.Conn) error {
+		id, _, err := readSums(ctx, conn, db.stored(box))
+		if err != nil {
+			return err
+		}
+		s, err := conn.Prepare("SELECT id, local, remote, data FROM pair WHERE mailbox = ?1 AND " + column + " = ?2")
+		if err != nil {
+			return err
+		}
+		for i := range n {
+			err := errors.Join(s.Int(1, id), bind(s, i))
+			ran := s.Query(ctx, func(row *sqlite.Row) error {
+				r := pairRowOf(row, id)
+				p, err := r.pair(box, space)
+				pairs = append(pairs, p)
+				return err
+			})
+			if err = errors.Join(err, ran); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, explain("read pairs", err)
-	}
-	pairs := make([]mail.Pair, 0, n)
-	args := make([]any, 0, readSizes[0]+1)
-	for first := 0; first < n; {
-		size := readSizes[slices.IndexFunc(readSizes[:], func(size int) bool { return size <= n-first })]
-		st, err := db.queries.prepared(ctx, db.readers, "SELECT id, local, remote, data FROM pair WHERE mailbox = ? AND "+column+" IN ("+marks(size)+") ORDER BY "+column)
-		if err != nil {
-			return nil, explain("read pairs", err)
-		}
-		args = append(args[:0], id)
-		for i := first; i < first+size; i++ {
-			args = append(args, value(i))
-		}
-		for p, err := range newPairScanner(id).yield(ctx, statement{st}, "", args, func() mail.Box { return box }) {
-			if err != nil {
-				return nil, err
-			}
-			pairs = append(pairs, p)
-		}
-		first += size
 	}
 	return pairs, nil
 }
 
 // portion is how many pairs are read at a time at most.
 const portion = 500
-
-// marks are the places of n arguments.
-func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
 
 // HalfPairs returns the pairs of a mailbox that lack a key.
 func (db *DB) HalfPairs(ctx context.Context, box mail.Box) ([]mail.Pair, error) {
@@ -375,7 +360,7 @@ func collect(seq iter.Seq2[mail.Pair, error]) (pairs []mail.Pair, err error) {
 // Left counts the pairs that are not as they should be, by mailbox and reason.
 func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) {
 	left := map[mail.Box]map[mail.Left]int{}
-	err := each(ctx, db.readers, "SELECT mailbox.name, remains, count(*) FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE remains != 0 GROUP BY 1, 2", nil, func(rows *sql.Rows) error {
+	err := db.readers.Query(ctx, "SELECT mailbox.name, remains, count(*) FROM pair JOIN mailbox ON mailbox.id = pair.mailbox WHERE remains != 0 GROUP BY 1, 2", nil, func(rows *sqlite.Row) error {
 		var name string
 		var reason uint8
 		var n int
@@ -395,7 +380,7 @@ func (db *DB) Left(ctx context.Context) (map[mail.Box]map[mail.Left]int, error) 
 // Has reports whether a pair has this key.
 func (db *DB) Has(ctx context.Context, side mail.Side, ref mail.Ref) (bool, error) {
 	found := false
-	err := each(ctx, db.readers, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(db.stored(ref.Box)), []byte(ref.Key)}, func(*sql.Rows) error {
+	err := db.readers.Query(ctx, "SELECT 1 FROM pair WHERE "+inBox+" AND "+keyColumn(side)+" = ?2", []any{string(db.stored(ref.Box)), []byte(ref.Key)}, func(*sqlite.Row) error {
 		found = true
 		return nil
 	})

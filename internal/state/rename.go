@@ -2,9 +2,7 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"mailtwin/internal/mail"
@@ -71,12 +69,10 @@ func (tx *Tx) RenameBox(from, to mail.Box) error {
 
 // makeRoom forgets an empty mailbox.
 func (tx *Tx) makeRoom(name mail.Box) error {
-	s, err := tx.w.stmt("SELECT coalesce(max(mailbox.id), 0), count(pair.id) FROM mailbox LEFT JOIN pair ON pair.mailbox = mailbox.id WHERE name = ?") // not from sums, of which some may wait
-	if err != nil {
-		return err
-	}
 	var id, n int64
-	if err := s.QueryRowContext(context.Background(), string(name)).Scan(&id, &n); err != nil {
+	_, err := tx.row("SELECT coalesce(max(mailbox.id), 0), count(pair.id) FROM mailbox LEFT JOIN pair ON pair.mailbox = mailbox.id WHERE name = ?", // not from sums, of which some may wait
+		[]any{string(name)}, &id, &n)
+	if err != nil {
 		return err
 	}
 	if n > 0 {
@@ -107,15 +103,9 @@ func (tx *Tx) renameIntents(from, to mail.Box) error {
 }
 
 func (tx *Tx) renameReports(from, to mail.Box) error {
-	s, err := tx.w.stmt("SELECT value FROM meta WHERE name = 'reports'")
-	if err != nil {
-		return err
-	}
 	var text string
-	if err := s.QueryRowContext(context.Background()).Scan(&text); err != nil {
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
+	found, err := tx.row("SELECT value FROM meta WHERE name = 'reports'", nil, &text)
+	if err != nil || !found {
 		return err
 	}
 	var reports []Report

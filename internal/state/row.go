@@ -38,6 +38,9 @@ const (
 
 const crcSize = 4
 
+// sumSpace is what sum needs of space.
+const sumSpace = 4 * binary.MaxVarintLen64
+
 // rowOf turns a pair into a row. Its data is appended to buf, which is returned.
 func rowOf(p *mail.Pair, mailbox int64, buf []byte) (pairRow, []byte) {
 	r := pairRow{

@@ -2,12 +2,11 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/binary"
-	"errors"
 	"hash/crc32"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // boxSums say what the base of a mailbox holds, without looking at it.
@@ -52,7 +51,7 @@ func (db *DB) Extent(ctx context.Context, box mail.Box, side mail.Side) (count i
 	id, sums, err := readSums(ctx, db.readers, db.stored(box))
 	if err == nil {
 		c := keyColumn(side)
-		err = each(ctx, db.readers, "SELECT max("+c+") FROM pair WHERE mailbox = ? AND "+c+" IS NOT NULL", []any{id}, func(rows *sql.Rows) error {
+		err = db.readers.Query(ctx, "SELECT max("+c+") FROM pair WHERE mailbox = ? AND "+c+" IS NOT NULL", []any{id}, func(rows *sqlite.Row) error {
 			var key []byte
 			err := scan(rows, &key)
 			highest = mail.Key(key)
@@ -65,7 +64,7 @@ func (db *DB) Extent(ctx context.Context, box mail.Box, side mail.Side) (count i
 // Counts returns how many pairs each mailbox has; mailboxes without any are left out.
 func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 	counts := map[mail.Box]int{}
-	err := each(ctx, db.readers, "SELECT sums.mailbox, sums.pairs, sums.local, sums.remote, sums.crc, mailbox.name FROM sums JOIN mailbox ON mailbox.id = sums.mailbox", nil, func(rows *sql.Rows) error {
+	err := db.readers.Query(ctx, "SELECT sums.mailbox, sums.pairs, sums.local, sums.remote, sums.crc, mailbox.name FROM sums JOIN mailbox ON mailbox.id = sums.mailbox", nil, func(rows *sqlite.Row) error {
 		var name string
 		sums, err := scanSums(rows, &name)
 		if err == nil && sums.pairs != 0 {
@@ -78,11 +77,11 @@ func (db *DB) Counts(ctx context.Context) (map[mail.Box]int, error) {
 
 // readSums also returns the row of the mailbox, 0 if there is none. It reads the table, not an index, which may be damaged.
 func readSums(ctx context.Context, q querier, box mail.Box) (id int64, sums boxSums, err error) {
-	err = each(ctx, q, "SELECT id FROM mailbox WHERE +name = ?", []any{string(box)}, func(rows *sql.Rows) error { return scan(rows, &id) })
+	err = q.Query(ctx, "SELECT id FROM mailbox WHERE +name = ?", []any{string(box)}, func(rows *sqlite.Row) error { return scan(rows, &id) })
 	if err != nil {
 		return id, sums, err
 	}
-	err = each(ctx, q, sumColumns, []any{id}, func(rows *sql.Rows) (err error) {
+	err = q.Query(ctx, sumColumns, []any{id}, func(rows *sqlite.Row) (err error) {
 		sums, err = scanSums(rows)
 		return err
 	})
@@ -91,7 +90,7 @@ func readSums(ctx context.Context, q querier, box mail.Box) (id int64, sums boxS
 
 const sumColumns = "SELECT mailbox, pairs, local, remote, crc FROM sums WHERE mailbox = ?"
 
-func scanSums(row interface{ Scan(...any) error }, more ...any) (sums boxSums, err error) {
+func scanSums(row *sqlite.Row, more ...any) (sums boxSums, err error) {
 	var raw [2][]byte
 	var mailbox, crc int64
 	if err := scan(row, append([]any{&mailbox, &sums.pairs, &raw[0], &raw[1], &crc}, more...)...); err != nil {
@@ -139,12 +138,12 @@ func (tx *Tx) flushSums() error {
 		if *add == (boxSums{}) {
 			continue
 		}
-		stmt, err := tx.w.stmt(sumColumns)
-		if err != nil {
+		var sums boxSums
+		err := tx.w.conn.Query(context.Background(), sumColumns, []any{mailbox}, func(row *sqlite.Row) (err error) {
+			sums, err = scanSums(row)
 			return err
-		}
-		sums, err := scanSums(stmt.QueryRowContext(context.Background(), mailbox))
-		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		})
+		if err != nil {
 			return err
 		}
 		sums.pairs += add.pairs

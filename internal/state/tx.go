@@ -2,13 +2,12 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"hash/crc32"
 	"time"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // Tx is a write transaction, see DB.Update.
@@ -41,16 +40,17 @@ func (tx *Tx) flush() error {
 }
 
 func (tx *Tx) exec(query string, args ...any) error {
-	_, err := tx.run(query, args...)
+	_, err := tx.w.conn.Exec(query, args...)
 	return err
 }
 
-func (tx *Tx) run(query string, args ...any) (sql.Result, error) {
-	s, err := tx.w.stmt(query)
-	if err != nil {
-		return nil, err
-	}
-	return s.ExecContext(context.Background(), args...)
+// row reads the one row that a query has; false if it has none.
+func (tx *Tx) row(query string, args []any, into ...any) (found bool, err error) {
+	err = tx.w.conn.Query(context.Background(), query, args, func(row *sqlite.Row) error {
+		found = true
+		return scan(row, into...)
+	})
+	return found, err
 }
 
 // boxID returns the row of a mailbox, which it creates if it is not there.
@@ -58,16 +58,12 @@ func (tx *Tx) boxID(name mail.Box) (int64, error) {
 	if id, ok := tx.boxes[name]; ok {
 		return id, nil
 	}
-	s, err := tx.w.stmt("SELECT id FROM mailbox WHERE name = ?")
-	if err != nil {
-		return 0, err
-	}
+	const query = "SELECT id FROM mailbox WHERE name = ?"
 	var id int64
-	err = s.QueryRowContext(context.Background(), string(name)).Scan(&id)
-	if errors.Is(err, sql.ErrNoRows) {
-		err = tx.PutBox(Box{Name: name})
-		if err == nil {
-			err = s.QueryRowContext(context.Background(), string(name)).Scan(&id)
+	found, err := tx.row(query, []any{string(name)}, &id)
+	if err == nil && !found {
+		if err = tx.PutBox(Box{Name: name}); err == nil {
+			_, err = tx.row(query, []any{string(name)}, &id)
 		}
 	}
 	if err != nil {

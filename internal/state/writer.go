@@ -2,39 +2,34 @@ package state
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"sync"
 
 	"mailtwin/internal/mail"
+	"mailtwin/internal/state/sqlite"
 )
 
 // writer is the one connection that changes the database.
 type writer struct {
-	mu    sync.Mutex
-	pool  *sql.DB
-	conn  *sql.Conn
-	full  bool // synchronous=FULL is set
-	stmts map[string]*sql.Stmt
+	mu   sync.Mutex
+	conn *sqlite.Conn
+	full bool // synchronous=FULL is set
 
 	intents map[int64]intentRow // as they are stored, those that were written here
 	scratch scratch
 }
 
 // newWriter opens the connection and makes sure of the journal mode (rule 3): WAL, else DELETE as on network file systems.
-func newWriter(ctx context.Context, uri string) (*writer, error) {
-	pool, err := connect(uri, 1)
+func newWriter(uri string) (*writer, error) {
+	conn, err := sqlite.Open(uri)
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{pool: pool, stmts: map[string]*sql.Stmt{}, intents: map[int64]intentRow{}, scratch: scratch{waiting: map[int64]bool{}}}
-	if w.conn, err = pool.Conn(ctx); err != nil {
-		return nil, errors.Join(err, pool.Close())
-	}
-	var mode string
-	if err = w.conn.QueryRowContext(ctx, "PRAGMA journal_mode=WAL").Scan(&mode); err == nil && mode != "wal" {
-		err = w.conn.QueryRowContext(ctx, "PRAGMA journal_mode=DELETE").Scan(&mode)
+	w := &writer{conn: conn, intents: map[int64]intentRow{}, scratch: scratch{waiting: map[int64]bool{}}}
+	mode, err := w.journal("PRAGMA journal_mode=WAL")
+	if err == nil && mode != "wal" {
+		mode, err = w.journal("PRAGMA journal_mode=DELETE")
 		if err == nil && mode != "delete" {
 			err = fmt.Errorf("set journal mode: it stays %q", mode)
 		}
@@ -48,17 +43,12 @@ func newWriter(ctx context.Context, uri string) (*writer, error) {
 	return w, nil
 }
 
-func (w *writer) close() error {
-	var errs []error
-	for _, s := range w.stmts {
-		errs = append(errs, s.Close())
-	}
-	w.stmts = nil
-	if w.conn != nil {
-		errs = append(errs, w.conn.Close())
-	}
-	return errors.Join(append(errs, w.pool.Close())...)
+func (w *writer) journal(query string) (mode string, err error) {
+	err = w.conn.Query(context.Background(), query, nil, func(row *sqlite.Row) error { return scan(row, &mode) })
+	return mode, err
 }
+
+func (w *writer) close() error { return w.conn.Close() }
 
 func (w *writer) synchronous(full bool) error {
 	if w.full == full {
@@ -68,7 +58,7 @@ func (w *writer) synchronous(full bool) error {
 	if full {
 		level = "FULL"
 	}
-	if _, err := w.conn.ExecContext(context.Background(), "PRAGMA synchronous="+level); err != nil {
+	if _, err := w.conn.Exec("PRAGMA synchronous=" + level); err != nil {
 		return err
 	}
 	w.full = full
@@ -76,18 +66,18 @@ func (w *writer) synchronous(full bool) error {
 }
 
 // migrate brings the schema from version to the newest, each step in a transaction of its own.
-func (w *writer) migrate(ctx context.Context, version int) error {
+func (w *writer) migrate(version int) error {
 	for v := version; v < len(migrations); v++ {
-		if err := w.step(ctx, v); err != nil {
-			_, _ = w.conn.ExecContext(context.Background(), "ROLLBACK")
+		if err := w.step(v); err != nil {
+			_ = w.conn.Script("ROLLBACK")
 			return fmt.Errorf("bring the schema to version %d: %w", v+1, err)
 		}
 	}
 	return nil
 }
 
-func (w *writer) step(ctx context.Context, v int) error {
-	if _, err := w.conn.ExecContext(ctx, "BEGIN IMMEDIATE;\n"+migrations[v]); err != nil {
+func (w *writer) step(v int) error {
+	if err := w.conn.Script("BEGIN IMMEDIATE;\n" + migrations[v]); err != nil {
 		return err
 	}
 	if after := afterMigration[v]; after != nil {
@@ -95,8 +85,7 @@ func (w *writer) step(ctx context.Context, v int) error {
 			return err
 		}
 	}
-	_, err := w.conn.ExecContext(ctx, fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d;\nCOMMIT;", applicationID, v+1))
-	return err
+	return w.conn.Script(fmt.Sprintf("PRAGMA application_id=%d; PRAGMA user_version=%d;\nCOMMIT;", applicationID, v+1))
 }
 
 // tx begins a transaction for Go; there is one at a time.
@@ -104,19 +93,6 @@ func (w *writer) tx() *Tx {
 	w.scratch.pending = w.scratch.pending[:0]
 	clear(w.scratch.waiting)
 	return &Tx{w: w, boxes: map[mail.Box]int64{}, sums: map[int64]*boxSums{}, scratch: &w.scratch}
-}
-
-// stmt prepares a statement once.
-func (w *writer) stmt(query string) (*sql.Stmt, error) {
-	if s := w.stmts[query]; s != nil {
-		return s, nil
-	}
-	s, err := w.conn.PrepareContext(context.Background(), query)
-	if err != nil {
-		return nil, err
-	}
-	w.stmts[query] = s
-	return s, nil
 }
 
 var errReadOnly = errors.New("opened for reading only")

@@ -1,0 +1,71 @@
+package state
+
+import (
+	"context"
+	"sync"
+
+	"mailtwin/internal/state/sqlite"
+)
+
+// pool has the connections that read. There are as many as are used at a time.
+type pool struct {
+	uri string
+
+	mu   sync.Mutex
+	idle []*sqlite.Conn
+}
+
+// mostIdle is how many connections are kept that nobody uses.
+const mostIdle = 4
+
+func newPool(uri string) *pool { return &pool{uri: uri} }
+
+// with lends a connection to fn.
+func (p *pool) with(fn func(*sqlite.Conn) error) error {
+	c, err := p.take()
+	if err != nil {
+		return err
+	}
+	defer p.give(c)
+	return fn(c)
+}
+
+func (p *pool) take() (*sqlite.Conn, error) {
+	p.mu.Lock()
+	if n := len(p.idle); n > 0 {
+		c := p.idle[n-1]
+		p.idle = p.idle[:n-1]
+		p.mu.Unlock()
+		return c, nil
+	}
+	p.mu.Unlock()
+	return sqlite.Open(p.uri)
+}
+
+func (p *pool) give(c *sqlite.Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.idle) < mostIdle && c.Idle() { // else what it reads would be of the past
+		p.idle = append(p.idle, c)
+		return
+	}
+	_ = c.Close() // it only read
+}
+
+// Query carries a query out on a connection of its own.
+func (p *pool) Query(ctx context.Context, query string, args []any, fn func(*sqlite.Row) error) error {
+	return p.with(func(c *sqlite.Conn) error { return c.Query(ctx, query, args, fn) })
+}
+
+func (p *pool) close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var first error
+	for _, c := range p.idle {
+		if err := c.Close(); first == nil {
+			first = err
+		}
+	}
+	p.idle = nil
+	return first
+}

@@ -1,0 +1,289 @@
+package sqlite
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+func open(t testing.TB) *Conn {
+	t.Helper()
+	return openAt(t, filepath.Join(t.TempDir(), "x.db"))
+}
+
+func openAt(t testing.TB, path string) *Conn {
+	t.Helper()
+	c, err := Open("file:" + path + "?mode=rwc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func exec(t testing.TB, c *Conn, text string, args ...any) int {
+	t.Helper()
+	n, err := c.Exec(text, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// TestValues: what is written comes back, of each type, empty values and NULL apart, and such as are larger than the memory that a
+// statement keeps.
+func TestValues(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	exec(t, c, "CREATE TABLE x (i INTEGER, b BLOB, s TEXT) STRICT")
+	large := bytes.Repeat([]byte("0123456789"), 20_000)
+	type row struct {
+		i int64
+		b []byte
+		s string
+	}
+	want := []row{{-1 << 63, nil, ""}, {1<<63 - 1, []byte{}, "a\x00b"}, {0, []byte{0, 1, 0}, "ü"}, {1, large, string(large)}, {2, []byte("after"), "it"}}
+	for _, r := range want {
+		if n := exec(t, c, "INSERT INTO x VALUES (?, ?, ?)", r.i, r.b, r.s); n != 1 {
+			t.Error(n, "rows")
+		}
+	}
+	var got []row
+	err := c.Query(t.Context(), "SELECT i, b, s, typeof(b) FROM x ORDER BY rowid", nil, func(r *Row) error {
+		var v row
+		var raw Raw
+		var typ string
+		err := r.Scan(&v.i, &raw, &v.s, &typ)
+		if v.b = bytes.Clone(raw); typ == "blob" && v.b == nil {
+			v.b = []byte{}
+		}
+		if r.Int(0) != v.i || !bytes.Equal(r.Bytes(1), raw) {
+			t.Error("Scan and the other ways to read differ")
+		}
+		got = append(got, v)
+		return err
+	})
+	if err != nil || len(got) != len(want) {
+		t.Fatal(len(got), err)
+	}
+	for i := range want {
+		if got[i].i != want[i].i || got[i].s != want[i].s || !bytes.Equal(got[i].b, want[i].b) || (got[i].b == nil) != (want[i].b == nil) {
+			t.Errorf("row %d: %d, %d and %d bytes", i, got[i].i, len(got[i].b), len(got[i].s))
+		}
+	}
+	if n := exec(t, c, "UPDATE x SET i = 7 WHERE i > ?", 0); n != 3 {
+		t.Errorf("%d rows changed, want 3", n)
+	}
+	if _, err := c.Exec("SELECT ?", struct{}{}); err == nil {
+		t.Error("an argument of a type that is none")
+	}
+}
+
+// TestScanTypes: a value that is not of the type of its place is told, and not turned into one that is.
+func TestScanTypes(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	for _, test := range []struct {
+		value string
+		place any
+		ok    bool
+	}{
+		{"1", new(int64), true},
+		{"1", new(int), true},
+		{"1", new(bool), true},
+		{"255", new(uint8), true},
+		{"'x'", new(string), true},
+		{"x'00'", new([]byte), true},
+		{"NULL", new([]byte), true},
+		{"NULL", new(Raw), true},
+		{"'x'", new(Raw), true},
+		{"'1'", new(int64), false},
+		{"NULL", new(int64), false},
+		{"1.5", new(int64), false},
+		{"2", new(bool), false},
+		{"256", new(uint8), false},
+		{"-1", new(uint8), false},
+		{"1", new(string), false},
+		{"NULL", new(string), false},
+		{"1", new([]byte), false},
+		{"1.5", new(Raw), false},
+		{"1", new(float64), false},
+	} {
+		err := c.Query(t.Context(), "SELECT "+test.value, nil, func(r *Row) error { return r.Scan(test.place) })
+		if (err == nil) != test.ok || err != nil && !errors.Is(err, ErrType) {
+			t.Errorf("%s into %T: %v", test.value, test.place, err)
+		}
+	}
+}
+
+// TestNested: a statement can be carried out while it is being carried out, and while it has arguments already; and again after an error
+// of who reads its rows, from its beginning.
+func TestNested(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	const query = "WITH RECURSIVE n(i) AS (VALUES (?) UNION ALL SELECT i + 1 FROM n WHERE i < 3) SELECT i FROM n"
+	count := func(from int, each func()) (n int) {
+		err := c.Query(t.Context(), query, []any{from}, func(r *Row) error {
+			n++
+			each()
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		return n
+	}
+	inner := 0
+	if n := count(1, func() { inner += count(2, func() {}) }); n != 3 || inner != 6 {
+		t.Errorf("%d rows, in each of them 2: %d", n, inner)
+	}
+	half, err := c.Prepare(query)
+	if err == nil {
+		err = half.Int(1, 3)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := count(1, func() {}); n != 3 {
+		t.Errorf("%d rows while the statement has an argument", n)
+	}
+	if err := half.Query(t.Context(), func(r *Row) error { return errors.Join(nil) }); err != nil {
+		t.Error(err)
+	}
+	stop := errors.New("stop")
+	for range 2 {
+		if err := c.Query(t.Context(), query, []any{1}, func(*Row) error { return stop }); !errors.Is(err, stop) {
+			t.Error(err)
+		}
+	}
+	if n := count(1, func() {}); n != 3 {
+		t.Errorf("%d rows after an error", n)
+	}
+	if len(c.stmts) != 1 {
+		t.Errorf("%d statements are kept", len(c.stmts))
+	}
+}
+
+// TestErrors: result codes are told apart, with SQLite's words, and leave the connection usable.
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var e *Error
+	if _, err := Open("file:" + filepath.Join(dir, "none", "x.db")); !errors.As(err, &e) || e.Primary() != ErrCantOpen {
+		t.Error(err)
+	}
+	if _, err := Open("file:" + filepath.Join(dir, "y.db") + "?mode=rw"); !errors.As(err, &e) || e.Primary() != ErrCantOpen {
+		t.Error(err)
+	}
+	c := open(t)
+	exec(t, c, "CREATE TABLE x (i INTEGER PRIMARY KEY)")
+	exec(t, c, "INSERT INTO x VALUES (?)", 1)
+	for range 2 {
+		if _, err := c.Exec("INSERT INTO x VALUES (?)", 1); !errors.As(err, &e) || e.Primary() != ErrConstraint || e.Error() != "constraint failed: UNIQUE constraint failed: x.i (1555)" {
+			t.Error(err)
+		}
+	}
+	if _, err := c.Exec("SELECT none FROM x"); !errors.As(err, &e) || e.Primary() != ErrError {
+		t.Error(err)
+	}
+	if err := c.Script("CREATE TABLE y (i INTEGER); SELECT none; CREATE TABLE z (i INTEGER)"); err == nil {
+		t.Error("a wrong script")
+	}
+	exec(t, c, "INSERT INTO x VALUES (?)", 2)
+	exec(t, c, "BEGIN")
+	if c.Idle() {
+		t.Error("idle in a transaction")
+	}
+	exec(t, c, "ROLLBACK")
+	if !c.Idle() {
+		t.Error("not idle")
+	}
+	if err := errors.Join(c.Close(), c.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+const endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) "
+
+// TestCancelled: a context that ends ends a query between rows, within a row, and before it begins, and none that comes later.
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	n := 0
+	err := c.Query(ctx, endless+"SELECT i FROM n", nil, func(*Row) error {
+		if n++; n == 10 {
+			cancel()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || n > 10+interruptEvery {
+		t.Error(n, err)
+	}
+	if err := c.Query(ctx, "SELECT 1", nil, func(*Row) error { t.Error("a row"); return nil }); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	ctx, cancel = context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := c.Query(ctx, endless+"SELECT count(*) FROM n", nil, func(*Row) error { return nil }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+	for range 200 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		_ = c.Query(ctx, "SELECT 1", nil, func(*Row) error { return nil })
+		if err := c.Query(t.Context(), "SELECT 1 UNION SELECT 2", nil, func(*Row) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSideBySide: connections of several goroutines read what another one writes, each transaction as a whole.
+func TestSideBySide(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	w := openAt(t, path)
+	exec(t, w, "PRAGMA journal_mode=WAL")
+	exec(t, w, "PRAGMA synchronous=OFF")
+	exec(t, w, "CREATE TABLE x (i INTEGER)")
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for range 4 {
+		r := openAt(t, path)
+		all.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				err := r.Query(t.Context(), "SELECT count(*) FROM x", nil, func(row *Row) error {
+					if row.Int(0)%2 != 0 {
+						t.Error("half a transaction")
+					}
+					return nil
+				})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	for i := range 200 {
+		exec(t, w, "BEGIN IMMEDIATE")
+		exec(t, w, "INSERT INTO x VALUES (?)", i)
+		exec(t, w, "INSERT INTO x VALUES (?)", i)
+		exec(t, w, "COMMIT")
+	}
+	close(done)
+	all.Wait()
+}

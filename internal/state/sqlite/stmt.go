@@ -1,0 +1,210 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	sqlite3 "modernc.org/sqlite/lib"
+)
+
+// Stmt is a prepared statement. Its arguments are set one by one, from 1 on; then it is carried out, once: that takes them away.
+type Stmt struct {
+	c    *Conn
+	at   uintptr
+	busy bool // it has arguments, or rows to come
+	kept bool // by its connection
+	mem  memory
+}
+
+// Int sets an argument.
+func (s *Stmt) Int(i int, v int64) error {
+	s.busy = true
+	return s.c.check(sqlite3.Xsqlite3_bind_int64(s.c.tls, s.at, int32(i), v)) //nolint:gosec // small
+}
+
+// Blob sets an argument; nil is NULL. The bytes are copied.
+func (s *Stmt) Blob(i int, v []byte) error {
+	s.busy = true
+	if v == nil {
+		return s.c.check(sqlite3.Xsqlite3_bind_null(s.c.tls, s.at, int32(i))) //nolint:gosec // small
+	}
+	if len(v) > math.MaxInt32 {
+		return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"}
+	}
+	p := s.mem.put(s.c, v)
+	return s.c.check(sqlite3.Xsqlite3_bind_blob(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
+}
+
+// Text sets an argument.
+func (s *Stmt) Text(i int, v string) error {
+	s.busy = true
+	if len(v) > math.MaxInt32 {
+		return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"}
+	}
+	p := s.mem.put(s.c, []byte(v))
+	return s.c.check(sqlite3.Xsqlite3_bind_text(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
+}
+
+func (s *Stmt) bind(args []any) (err error) {
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case nil:
+			err = s.Blob(i+1, nil)
+		case int64:
+			err = s.Int(i+1, v)
+		case int:
+			err = s.Int(i+1, int64(v))
+		case bool:
+			n := int64(0)
+			if v {
+				n = 1
+			}
+			err = s.Int(i+1, n)
+		case string:
+			err = s.Text(i+1, v)
+		case []byte:
+			err = s.Blob(i+1, v)
+		default:
+			err = fmt.Errorf("bind argument %d: unexpected type %T", i+1, arg)
+		}
+		if err != nil {
+			s.reset()
+			return err
+		}
+	}
+	return nil
+}
+
+// interruptEvery is how many rows are read between two looks at the context.
+const interruptEvery = 64
+
+// Query carries the statement out and calls fn for each row.
+func (s *Stmt) Query(ctx context.Context, fn func(*Row) error) error {
+	s.busy = true
+	if err := ctx.Err(); err != nil {
+		s.reset()
+		return err
+	}
+	defer s.interruptible(ctx)()
+	row := Row{s}
+	for n := 1; ; n++ {
+		rc := sqlite3.Xsqlite3_step(s.c.tls, s.at)
+		if rc != sqlite3.SQLITE_ROW {
+			return s.end(ctx, rc)
+		}
+		err := fn(&row)
+		if err == nil && n%interruptEvery == 0 {
+			err = ctx.Err()
+		}
+		if err != nil {
+			s.reset()
+			return err
+		}
+	}
+}
+
+// interruptible ends the statement when the context does; the function that it returns takes that back.
+func (s *Stmt) interruptible(ctx context.Context) (stop func()) {
+	if ctx.Done() == nil {
+		return func() {}
+	}
+	over := make(chan struct{})
+	undo := context.AfterFunc(ctx, func() {
+		sqlite3.Xsqlite3_interrupt(s.c.tls, s.c.db)
+		close(over)
+	})
+	return func() {
+		if !undo() { // else the next statement is interrupted
+			<-over
+		}
+	}
+}
+
+// Exec carries the statement out, whatever rows it has, and returns how many it changed.
+func (s *Stmt) Exec() (changed int, err error) {
+	s.busy = true
+	rc := int32(sqlite3.SQLITE_ROW)
+	for rc == sqlite3.SQLITE_ROW {
+		rc = sqlite3.Xsqlite3_step(s.c.tls, s.at)
+	}
+	if err := s.end(context.Background(), rc); err != nil {
+		return 0, err
+	}
+	return int(sqlite3.Xsqlite3_changes(s.c.tls, s.c.db)), nil
+}
+
+// end gets the statement ready for the next time.
+func (s *Stmt) end(ctx context.Context, rc int32) error {
+	var err error
+	if rc != sqlite3.SQLITE_DONE {
+		err = s.c.check(rc)
+		if rc&0xff == sqlite3.SQLITE_INTERRUPT && ctx.Err() != nil {
+			err = ctx.Err()
+		}
+	}
+	s.reset()
+	return err
+}
+
+// reset ends the statement, and with it its rows. What it returns was returned by the last step already.
+func (s *Stmt) reset() {
+	sqlite3.Xsqlite3_reset(s.c.tls, s.at)
+	if !s.kept {
+		s.close()
+		return
+	}
+	sqlite3.Xsqlite3_clear_bindings(s.c.tls, s.at)
+	s.mem.clear(s.c)
+	s.busy = false
+}
+
+func (s *Stmt) close() {
+	sqlite3.Xsqlite3_finalize(s.c.tls, s.at)
+	s.mem.free(s.c)
+}
+
+// memory has the arguments of a statement, which must stay where they are until it is over.
+type memory struct {
+	at        uintptr
+	size, len int
+	full      []uintptr // pieces that were too small
+}
+
+// mostKept is how large a piece may be that is kept for the next time.
+const mostKept = 64 << 10
+
+// put copies bytes.
+func (m *memory) put(c *Conn, b []byte) uintptr {
+	if m.at == 0 || m.size-m.len < len(b) {
+		if m.at != 0 {
+			m.full = append(m.full, m.at)
+		}
+		m.size = max(2*m.size, 2*len(b), 256)
+		m.at, m.len = c.alloc(m.size), 0
+	}
+	p := m.at + uintptr(m.len)
+	copy(bytesAt(p, len(b)), b)
+	m.len += len(b)
+	return p
+}
+
+func (m *memory) clear(c *Conn) {
+	for _, p := range m.full {
+		c.free(p)
+	}
+	m.full, m.len = m.full[:0], 0
+	if m.size > mostKept {
+		m.free(c)
+	}
+}
+
+func (m *memory) free(c *Conn) {
+	for _, p := range m.full {
+		c.free(p)
+	}
+	if m.at != 0 {
+		c.free(m.at)
+	}
+	*m = memory{}
+}
