@@ -30,6 +30,21 @@ func (p *pool) with(fn func(*sqlite.Conn) error) error {
 	return fn(c)
 }
 
+// moment lends a connection to fn, which sees all that it reads as it was at one moment. To begin with each query anew takes longer than to
+// look for a row, too.
+func (p *pool) moment(fn func(*sqlite.Conn) error) error {
+	return p.with(func(c *sqlite.Conn) error {
+		if _, err := c.Exec("BEGIN"); err != nil {
+			return explain("begin to read", err)
+		}
+		err := fn(c)
+		if _, ended := c.Exec("ROLLBACK"); err == nil { // it only read
+			err = explain("end reading", ended)
+		}
+		return err
+	})
+}
+
 func (p *pool) take() (*sqlite.Conn, error) {
 	p.mu.Lock()
 	if n := len(p.idle); n > 0 {

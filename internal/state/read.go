@@ -178,13 +178,8 @@ func keyColumn(side mail.Side) string { return [2]string{"local", "remote"}[side
 // ErrDamaged comes last.
 func (db *DB) Pairs(ctx context.Context, box mail.Box, side mail.Side) iter.Seq2[mail.Pair, error] {
 	return func(yield func(mail.Pair, error) bool) {
-		err := db.readers.with(func(c *sqlite.Conn) error {
-			if _, err := c.Exec("BEGIN"); err != nil { // both queries see one moment
-				return explain("read pairs", err)
-			}
-			err := pairsInOrder(ctx, c, box, db.stored(box), side, func(p mail.Pair) bool { return yield(p, nil) })
-			_, _ = c.Exec("ROLLBACK") // it only read
-			return err
+		err := db.readers.moment(func(c *sqlite.Conn) error {
+			return pairsInOrder(ctx, c, box, db.stored(box), side, func(p mail.Pair) bool { return yield(p, nil) })
 		})
 		if err != nil && !errors.Is(err, errStop) {
 			yield(mail.Pair{}, err)
@@ -249,7 +244,7 @@ func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []
 	c := keyColumn(side)
 	pairs := make([]mail.Pair, 0, len(keys))
 	space := make([]byte, 0, sumSpace)
-	err := db.readers.with(func(conn *sqlite.Conn) error {
+	err := db.readers.moment(func(conn *sqlite.Conn) error {
 		id, _, err := readSums(ctx, conn, db.stored(box))
 		if err != nil {
 			return err
@@ -287,7 +282,7 @@ func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, bin
 	}
 	pairs := make([]mail.Pair, 0, n)
 	space := make([]byte, 0, sumSpace)
-	err := db.readers.with(func(conn *sqlite.Conn) error {
+	err := db.readers.moment(func(conn *sqlite.Conn) error {
 		id, _, err := readSums(ctx, conn, db.stored(box))
 		if err != nil {
 			return err
