@@ -8,6 +8,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -77,7 +78,7 @@ func (c *Conn) Script(text string) error {
 }
 
 // Prepare returns a statement, which is kept for the next time it is asked for. One that is under way is not: it gets a twin, and whoever
-// asked for it does not know the difference.
+// asked for it does not know the difference. Nor is a PRAGMA: some take effect when they are prepared, and then only (sqlite.org/pragma.html).
 func (c *Conn) Prepare(text string) (*Stmt, error) {
 	if s := c.stmts[text]; s != nil && !s.busy {
 		return s, nil
@@ -90,7 +91,7 @@ func (c *Conn) Prepare(text string) (*Stmt, error) {
 		return nil, err
 	}
 	s := &Stmt{c: c, at: *(*uintptr)(at(place))}
-	if s.kept = c.stmts[text] == nil; s.kept {
+	if s.kept = c.stmts[text] == nil && !strings.HasPrefix(text, "PRAGMA"); s.kept {
 		c.stmts[text] = s
 	}
 	return s, nil

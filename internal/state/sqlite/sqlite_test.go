@@ -211,6 +211,27 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// TestPragmas: a setting takes effect each time it is made.
+func TestPragmas(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	for _, level := range []struct {
+		name string
+		is   int64
+	}{{"NORMAL", 1}, {"FULL", 2}, {"NORMAL", 1}, {"FULL", 2}, {"OFF", 0}, {"FULL", 2}} {
+		exec(t, c, "PRAGMA synchronous="+level.name)
+		err := c.Query(t.Context(), "PRAGMA synchronous", nil, func(r *Row) error {
+			if r.Int(0) != level.is {
+				t.Errorf("%s: %d", level.name, r.Int(0))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 const endless = "WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) "
 
 // TestCancelled: a context that ends ends a query between rows, within a row, and before it begins, and none that comes later.
