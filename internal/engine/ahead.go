@@ -41,6 +41,7 @@ func (r *run) flagAhead(ctx context.Context, b *boxRun, side mail.Side, v mail.D
 		return nil
 	}
 	a := &flagsAhead{flags: r.flagger(b), side: side}
+	a.flags.again = true
 	if r.o.crash == nil { // else the order of all steps counts
 		a.queue, a.ended = make(chan []plan.Flags, 2), make(chan struct{})
 		go func() {

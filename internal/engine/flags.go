@@ -53,6 +53,7 @@ type flagger struct {
 	box         *boxRun
 	wait        func() error // for what is being remembered
 	done, total int          // 0: not known
+	again       bool         // what fails is tried once more, and counts then
 }
 
 func (r *run) flagger(b *boxRun) *flagger {
@@ -60,7 +61,13 @@ func (r *run) flagger(b *boxRun) *flagger {
 }
 
 func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
-	commit, err := f.run.flagBatch(ctx, list)
+	set, commit, err := f.run.flagBatch(ctx, list)
+	if err == nil || !f.again || endsRun(err) {
+		f.run.count(func(s *Summary) {
+			s.FlaggedLocal += set[mail.Local]
+			s.FlaggedRemote += set[mail.Remote]
+		})
+	}
 	if err := errors.Join(f.wait(), err); err != nil {
 		f.wait = func() error { return nil }
 		return err
@@ -95,24 +102,31 @@ func (r *run) later(ctx context.Context, commit func(*state.Tx) error) (wait fun
 	return func() error { return <-ended }
 }
 
-// flagBatch sets flags on both sides. It returns what is to be remembered; the pairs stay as they are until then.
-func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*state.Tx) error, err error) {
+// flagBatch sets flags on both sides. It returns how many it set, also if it fails, and what is to be remembered; the pairs stay as they
+// are until then.
+func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (set [2]int, commit func(*state.Tx) error, err error) {
 	was := make([]flagState, len(ops))
 	for i, op := range ops {
 		was[i] = flagState{op.Pair.Flags, op.Pair.Lacks}
 	}
-	groups, seen := groupChanges(ops)
-	for _, c := range sortedChanges(groups) {
-		if err := r.flagGroup(ctx, c, groups[c]); err != nil {
+	defer func() {
+		if err != nil {
 			for i := range ops {
 				ops[i].Pair.Lacks = was[i].lacks
 			}
-			return nil, err
 		}
+	}()
+	groups, seen := groupChanges(ops)
+	for _, c := range sortedChanges(groups) {
+		n, err := r.flagGroup(ctx, c, groups[c])
+		if err != nil {
+			return set, nil, err
+		}
+		set[c.side] += n
 	}
 	for box, keys := range seen {
 		if err := r.secure(ctx, box, *keys); err != nil {
-			return nil, err
+			return set, nil, err
 		}
 	}
 	r.mu.Lock()
@@ -122,7 +136,7 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (commit func(*sta
 		}
 	}
 	r.mu.Unlock()
-	return func(tx *state.Tx) error {
+	return set, func(tx *state.Tx) error {
 		for i, op := range ops {
 			old := *op.Pair
 			old.Flags, old.Lacks = was[i].flags, was[i].lacks
@@ -166,28 +180,21 @@ type flagState struct {
 	lacks [2]mail.Flags
 }
 
-// flagGroup sets the same flags on many messages of one side.
-func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags) error {
+// flagGroup sets the same flags on many messages of one side; it returns of how many that changed something.
+func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags) (int, error) {
 	release := r.hold(c.box)
 	lacks, err := r.setFlags(ctx, c, ops)
 	release()
 	if err != nil {
-		return fmt.Errorf("set flags on the %s side: %w", c.side, err)
+		return 0, fmt.Errorf("set flags on the %s side: %w", c.side, err)
 	}
 	for _, op := range ops {
 		op.Pair.Lacks[c.side] = op.Pair.Lacks[c.side].Minus(c.add).Union(lacks.And(c.add))
 	}
 	if c.add.Minus(lacks).Empty() && c.del.Empty() {
-		return nil
+		return 0, nil
 	}
-	r.count(func(s *Summary) {
-		if c.side == mail.Local {
-			s.FlaggedLocal += len(ops)
-		} else {
-			s.FlaggedRemote += len(ops)
-		}
-	})
-	return nil
+	return len(ops), nil
 }
 
 // setFlags has the store set flags, in the order of keys.
