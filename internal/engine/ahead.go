@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
@@ -24,8 +25,8 @@ type flagsAhead struct {
 	queue   chan []plan.Flags // nil: all is done at once
 	ended   chan struct{}
 
+	stuck  atomic.Bool  // nothing more is tried, nor taken
 	undone []plan.Flags // once it has ended
-	stuck  bool         // nothing more is tried
 	err    error        // that ends the run, once it has ended
 }
 
@@ -62,7 +63,7 @@ func (a *flagsAhead) rest() *flagsAhead {
 
 // takes takes a change, if it can be carried out by itself.
 func (a *flagsAhead) takes(c plan.Change) bool {
-	if a == nil || c.Pair == nil || c.Pair.Left != mail.LeftNone || c.Pair.Keys[mail.Local] == "" || c.Pair.Keys[mail.Remote] == "" {
+	if a == nil || a.stuck.Load() || c.Pair == nil || c.Pair.Left != mail.LeftNone || c.Pair.Keys[mail.Local] == "" || c.Pair.Keys[mail.Remote] == "" {
 		return false
 	}
 	a.waiting = append(a.waiting, plan.FlagsOf(a.side, c))
@@ -121,14 +122,14 @@ func (a *flagsAhead) some(ctx context.Context, list []plan.Flags, more bool) (re
 	if !more {
 		n = a.flags.run.flagSize(list)
 	}
-	if !a.stuck {
+	if !a.stuck.Load() {
 		err := a.flags.run.begin(ctx)
 		if err == nil {
 			err = a.flags.batch(ctx, list[:n])
 		}
 		a.fail(err)
 	}
-	if a.stuck {
+	if a.stuck.Load() {
 		a.undone = append(a.undone, list[:n]...)
 	}
 	return list[n:]
@@ -136,8 +137,11 @@ func (a *flagsAhead) some(ctx context.Context, list []plan.Flags, more bool) (re
 
 // fail notes an error. One of the mailbox shows again when the plan is carried out.
 func (a *flagsAhead) fail(err error) {
-	a.stuck = a.stuck || err != nil
-	if err != nil && endsRun(err) {
+	if err == nil {
+		return
+	}
+	a.stuck.Store(true)
+	if endsRun(err) {
 		a.err = errors.Join(a.err, err)
 	}
 }
