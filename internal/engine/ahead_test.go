@@ -1,0 +1,500 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"mailtwin/internal/mail"
+	"mailtwin/internal/plan"
+	"mailtwin/internal/state"
+	"mailtwin/internal/store"
+	"mailtwin/internal/store/memstore"
+)
+
+// flagSetter is a store that is watched while it sets flags.
+type flagSetter struct {
+	*memstore.Store
+	watch *flagWatch
+}
+
+// flagWatch notes in which phase flags were set on which messages.
+type flagWatch struct {
+	mu     sync.Mutex
+	phase  Phase
+	keys   map[Phase][]mail.Key
+	calls  int
+	before func(call int) error // asked before each call, counted from 1; nil: nothing fails
+	secure error                // of each call of Secure
+	errs   int                  // events
+}
+
+func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
+	w := s.watch
+	w.mu.Lock()
+	w.calls++
+	call, before := w.calls, w.before
+	w.mu.Unlock()
+	if before != nil {
+		if err := before(call); err != nil {
+			return mail.Flags{}, err
+		}
+	}
+	lacks, err := s.Store.ChangeFlags(ctx, box, entries, add, del)
+	if err == nil {
+		w.mu.Lock()
+		for _, e := range entries {
+			w.keys[w.phase] = append(w.keys[w.phase], e.Key)
+		}
+		w.mu.Unlock()
+	}
+	return lacks, err
+}
+
+func (s *flagSetter) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error {
+	if s.watch.secure != nil {
+		return s.watch.secure
+	}
+	return s.Store.Secure(ctx, box, keys)
+}
+
+func (w *flagWatch) event(e Event) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch e.Kind {
+	case EventPhase:
+		w.phase = e.Phase
+	case EventError:
+		w.errs++
+	default:
+	}
+}
+
+// aheadNews is how many messages have other flags: more than one batch of what is done ahead, with a rest.
+const aheadNews = 30
+
+// aheadWorld has a mailbox of 40 messages on both sides that were synced, and news of a few at a time. One side is watched.
+func aheadWorld(t *testing.T, news mail.Side) (*world, *flagWatch) {
+	t.Helper()
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Delta: true})
+	if news == mail.Local {
+		w = newWorld(t, memstore.Options{Delta: true}, memstore.Options{Delta: true})
+	}
+	watch := &flagWatch{keys: map[Phase][]mail.Key{}}
+	w.wrap = func(side mail.Side, s store.Store) store.Store {
+		if side == news {
+			return s
+		}
+		return &flagSetter{s.(*memstore.Store), watch}
+	}
+	w.o.deltaChunk = 4
+	w.o.Events = watch.event
+	w.fill(mail.Remote, "INBOX", 0, 40)
+	w.fill(mail.Remote, "Archive", 40, 60)
+	w.sync()
+	w.sync()
+	watch.keys, watch.calls = map[Phase][]mail.Key{}, 0
+	return w, watch
+}
+
+// flagSome has a user change the flags of the first messages of INBOX on a side, in two ways that alternate. It returns their keys.
+func (w *world) flagSome(side mail.Side, n int) []mail.Key {
+	keys := slices.Sorted(slices.Values(w.keys(side, "INBOX")))[:n]
+	for i, k := range keys {
+		w.stores[side].SetFlagsUser("INBOX", k, flags([]string{`\Seen`, "work"}[i%2]), mail.Flags{})
+	}
+	return keys
+}
+
+// TestFlagsAhead: flags that one side alone changed are set on the other before the plan is made, if they are many; what else is new in
+// the mailbox is done as always. It makes no difference whether their pairs were read early.
+func TestFlagsAhead(t *testing.T) {
+	t.Parallel()
+	for _, news := range mail.Sides {
+		for name, from := range map[string]int{"untold": 0, "told": 1, "told of some": 3} {
+			for n, phase := range map[int]Phase{aheadNews: PhaseView, 2: PhaseFlags} {
+				t.Run(fmt.Sprintf("%d on the %s side, %s", n, news, name), func(t *testing.T) {
+					t.Parallel()
+					w, watch := aheadWorld(t, news)
+					if watched := w.wrap; from > 0 {
+						w.o.packFrom = 8192
+						w.wrap = func(side mail.Side, s store.Store) store.Store {
+							if side == news {
+								return &teller{Store: s, from: from}
+							}
+							return watched(side, s)
+						}
+					}
+					w.flagSome(news, n)
+					w.fill(news, "INBOX", 60, 61)
+					s := w.sync().Summary
+					if got := [2]int{s.FlaggedLocal, s.FlaggedRemote}; got[news.Other()] != n || got[news] != 0 || s.CopiedToLocal+s.CopiedToRemote != 1 {
+						t.Errorf("%+v", s)
+					}
+					if len(watch.keys[phase]) != n || len(watch.keys) != 1 {
+						t.Errorf("set in phases %v, want %d in %v", watch.keys, n, phase)
+					}
+					w.equal(61)
+					w.still()
+				})
+			}
+		}
+	}
+}
+
+// TestFlagsWait: flags wait for the plan where that may still bring something that bears on them.
+func TestFlagsWait(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		do   func(w *world)
+		want int
+	}{
+		"the other side changed": {func(w *world) {
+			w.stores[0].SetFlagsUser("INBOX", w.keys(mail.Local, "INBOX")[35], flags(`\Flagged`), mail.Flags{})
+		}, 60},
+		"a message is gone":       {func(w *world) { w.stores[1].DeleteUser("INBOX", w.keys(mail.Remote, "INBOX")[35]) }, 59},
+		"a message came and went": {func(w *world) { w.stores[1].DeleteUser("INBOX", w.fill(mail.Remote, "INBOX", 90, 91)[0]) }, 60},
+		"expunge on this side":    {func(w *world) { w.o.Expunge = plan.ExpungeLocal }, 60},
+		"expunge on the other":    {func(w *world) { w.o.Expunge = plan.ExpungeRemote }, 60},
+		"one side is an older copy": {func(w *world) {
+			old := w.stores[0].Snapshot()
+			w.stores[1].SetFlagsUser("Archive", w.keys(mail.Remote, "Archive")[0], flags(`\Flagged`), mail.Flags{})
+			w.sync()
+			w.stores[0].Restore(old)
+		}, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, watch := aheadWorld(t, mail.Remote)
+			test.do(w)
+			w.flagSome(mail.Remote, aheadNews)
+			res := w.sync()
+			if n := len(watch.keys[PhaseView]); n > 0 || res.Summary.FlaggedLocal < aheadNews {
+				t.Errorf("%d ahead, %+v", n, res.Summary)
+			}
+			w.sync()
+			w.equal(test.want)
+			w.still()
+		})
+	}
+}
+
+// TestFlagsAheadDryRun: a dry run sets nothing.
+func TestFlagsAheadDryRun(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	w.flagSome(mail.Remote, aheadNews)
+	w.o.DryRun = true
+	if res := w.sync(); res.Summary.FlaggedLocal != aheadNews || len(res.Plan) != aheadNews || watch.calls > 0 {
+		t.Errorf("%d of %d, %d calls", len(res.Plan), aheadNews, watch.calls)
+	}
+	w.o.DryRun = false
+	w.sync()
+	w.equal(60)
+	w.still()
+}
+
+// TestFlagsAheadLeft: pairs that lack a message, or have two different ones, are left to the plan; those around them are not.
+func TestFlagsAheadLeft(t *testing.T) {
+	t.Parallel()
+	refuse := true
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir, Refuse: func(_ mail.Box, _ mail.Entry, text []byte) error {
+		if refuse && string(text) == string(body(5)) {
+			return errors.New("refused")
+		}
+		return nil
+	}}, memstore.Options{Delta: true})
+	watch := &flagWatch{keys: map[Phase][]mail.Key{}}
+	w.wrap = func(side mail.Side, s store.Store) store.Store {
+		if side == mail.Remote {
+			return s
+		}
+		return &flagSetter{s.(*memstore.Store), watch}
+	}
+	w.o.deltaChunk = 4
+	w.o.Events = watch.event
+	altered := w.stores[0].Deliver("INBOX", flags(), []byte("Message-ID: <a@x>\r\n\r\nlocal version\r\n"), 17)
+	w.stores[1].Deliver("INBOX", flags(), []byte("Message-ID: <a@x>\r\n\r\nremote version, another one\r\n"), 17)
+	w.fill(mail.Remote, "INBOX", 0, 30)
+	for range 3 {
+		w.sync()
+	}
+	watch.keys = map[Phase][]mail.Key{}
+	w.flagSome(mail.Remote, 31)
+	s := w.sync().Summary
+	if ahead, later := watch.keys[PhaseView], watch.keys[PhaseFlags]; len(ahead) != 29 || !slices.Equal(later, []mail.Key{altered}) || s.FlaggedLocal != 30 {
+		t.Errorf("%d ahead, later %v, %+v", len(ahead), later, s)
+	}
+	refuse = false
+	w.now = w.now.Add(48 * time.Hour)
+	w.sync()
+	if local, remote := w.stores[0].Dump(), w.stores[1].Dump(); len(local) != 31 || len(remote) != 31 {
+		t.Errorf("%d and %d messages", len(local), len(remote))
+	} else {
+		for _, side := range [2][]memstore.Message{local, remote} {
+			seen := slices.DeleteFunc(side, func(m memstore.Message) bool { return !m.Flags.Equal(flags(`\Seen`)) })
+			if len(seen) != 16 {
+				t.Errorf("%d have been read, want 16", len(seen))
+			}
+		}
+	}
+	w.still()
+}
+
+// TestFlagsAheadFails: where flags cannot be set ahead, the plan sets them. If that fails too it is told once, and all else in the mailbox
+// is done. Nothing counts twice.
+func TestFlagsAheadFails(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fails func(call int) bool
+		again bool // the next sync has to do something
+	}{
+		"at once":                  {func(call int) bool { return call == 1 }, false},
+		"in the middle of a batch": {func(call int) bool { return call == 2 }, false},
+		"later":                    {func(call int) bool { return call == 5 }, false},
+		"always":                   {func(int) bool { return true }, true},
+		"from then on":             {func(call int) bool { return call > 3 }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, watch := aheadWorld(t, mail.Remote)
+			watch.before = func(call int) error {
+				if test.fails(call) {
+					return errors.New("disk trouble")
+				}
+				return nil
+			}
+			w.flagSome(mail.Remote, aheadNews)
+			w.fill(mail.Remote, "INBOX", 60, 63)
+			res, err := w.try(nil)
+			wrong := 0
+			if test.again {
+				wrong = 1
+			}
+			if s := res.Summary; err != nil || len(res.Errors) != wrong || s.Errors != wrong || watch.errs != wrong || s.CopiedToLocal != 3 {
+				t.Errorf("%v, %v, told %d times, %+v", err, res.Errors, watch.errs, s)
+			}
+			done := res.Summary.FlaggedLocal
+			if watch.before = nil; test.again {
+				done += w.sync().Summary.FlaggedLocal
+			}
+			if done > aheadNews || !test.again && done < aheadNews {
+				t.Errorf("%d set, want %d", done, aheadNews)
+			}
+			w.equal(63)
+			w.sync()
+			w.still()
+		})
+	}
+}
+
+// TestFlagsAheadStuck: once something failed, no list of changes is kept for what is not going to be tried, and what was tried leaves
+// no trace in a pair.
+func TestFlagsAheadStuck(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	r := newRun(w.options())
+	for _, step := range []func(context.Context) error{r.connect, r.list} {
+		if err := step(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := r.boxes["INBOX"]
+	p := mail.Pair{ID: 1, Box: "INBOX", Keys: [2]mail.Key{"1.x", mail.UIDKey(1)}}
+	c := plan.Change{Pair: &p, Now: mail.Entry{Key: p.Keys[1], Flags: flags(`\Seen`, "work")}}
+	a := &flagsAhead{flags: r.flagger(b), side: mail.Remote}
+	if !a.takes(c) {
+		t.Error("a change was not taken")
+	}
+	watch.secure = errors.New("cannot be synced")
+	if a.flush(t.Context()); a.takes(c) || len(a.undone) != 1 {
+		t.Errorf("one more was taken; %d are left", len(a.undone))
+	}
+	if err := a.end(); err != nil || p.Lacks != [2]mail.Flags{} || !p.Flags.Empty() {
+		t.Errorf("%v, %+v", err, p)
+	}
+	b.plan.Merge(plan.Policy{})
+	if n := b.plan.Ops.FlagChanges(); n != 1 {
+		t.Errorf("%d are left to the plan", n)
+	}
+}
+
+// TestFlagsAheadCancelled: a run that is cancelled in the middle ends, and sets nothing more; the next one does the rest.
+func TestFlagsAheadCancelled(t *testing.T) {
+	t.Parallel()
+	for _, call := range []int{1, 2, 5, 9} {
+		w, watch := aheadWorld(t, mail.Remote)
+		w.flagSome(mail.Remote, aheadNews)
+		ctx, cancel := context.WithCancel(t.Context())
+		watch.before = func(n int) error {
+			if n == call {
+				cancel()
+			}
+			return nil
+		}
+		var res Result
+		var err error
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			res, err = Sync(ctx, w.options())
+		}()
+		select {
+		case <-ended:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it goes on")
+		}
+		cancelled := ctx.Err() != nil // what is set at a time depends on how fast it goes: there may be fewer calls
+		cancel()
+		if cancelled != errors.Is(err, context.Canceled) || cancelled && watch.calls != call {
+			t.Errorf("%v after %d of %d calls", err, watch.calls, call)
+		}
+		watch.before, w.now = nil, w.now.Add(time.Minute)
+		if n := res.Summary.FlaggedLocal + w.sync().Summary.FlaggedLocal; n != aheadNews {
+			t.Errorf("%d set, want %d", n, aheadNews)
+		}
+		w.equal(60)
+		w.still()
+	}
+}
+
+// TestFlagsAheadViewFails: what was set before a view failed stays and is remembered, and counts once, whether the run goes on or the
+// next one does.
+func TestFlagsAheadViewFails(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"the server is lost": store.ErrUnreachable, "the mailbox is": errors.New("damaged")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, watch := aheadWorld(t, mail.Remote)
+			w.o.Retries, w.o.RetryPause = 1, 1
+			last, failed := w.flagSome(mail.Remote, aheadNews)[aheadNews-1], false
+			w.stores[1].Reads = func(r memstore.Read) error {
+				if !failed && r.Method == memstore.View && r.Key == last {
+					failed = true
+					return fault
+				}
+				return nil
+			}
+			res, err := w.try(nil)
+			lost := errors.Is(fault, store.ErrUnreachable)
+			if err != nil || lost && len(res.Errors) > 0 || !lost && len(res.Errors) != 1 {
+				t.Fatal(err, res.Errors)
+			}
+			if n := len(watch.keys[PhaseView]); n < aheadNews-w.o.deltaChunk {
+				t.Errorf("%d set before that", n)
+			}
+			n := res.Summary.FlaggedLocal
+			if !lost {
+				n += w.sync().Summary.FlaggedLocal
+			}
+			if n != aheadNews {
+				t.Errorf("%d set, want %d", n, aheadNews)
+			}
+			w.equal(60)
+			w.sync()
+			w.still()
+		})
+	}
+}
+
+// TestFlagsAheadOfLooks: our own effects change a mailbox that is asked for again: because messages of another one are gone, or because
+// the server's arithmetic is wrong. All is done in the same run, and counts once.
+func TestFlagsAheadOfLooks(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		do   func(w *world)
+		gone int
+		moved,
+		want int
+	}{
+		"a removal elsewhere": {func(w *world) { w.stores[1].DeleteUser("Archive", w.keys(mail.Remote, "Archive")[3]) }, 1, 0, 59},
+		"moves elsewhere, and a removal": {func(w *world) {
+			for _, k := range w.keys(mail.Remote, "Archive")[:2] {
+				w.stores[1].MoveUser("Archive", k, "Old")
+			}
+			w.stores[1].DeleteUser("Archive", w.keys(mail.Remote, "Archive")[3])
+			w.fill(mail.Remote, "Old", 90, 91)
+		}, 1, 2, 60},
+		"moves elsewhere": {func(w *world) {
+			for _, k := range w.keys(mail.Remote, "Archive")[:2] {
+				w.stores[1].MoveUser("Archive", k, "Old")
+			}
+		}, 0, 2, 60},
+		"a wrong total": {func(w *world) {
+			watched := w.wrap
+			w.wrap = func(side mail.Side, s store.Store) store.Store {
+				if side == mail.Remote {
+					return &miscounter{s.(*memstore.Store)}
+				}
+				return watched(side, s)
+			}
+		}, 0, 0, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, watch := aheadWorld(t, mail.Remote)
+			test.do(w)
+			w.flagSome(mail.Remote, aheadNews)
+			s := w.sync().Summary
+			if len(watch.keys[PhaseView]) != aheadNews || s.FlaggedLocal != aheadNews || s.DeletedLocal != test.gone || s.MovedLocal != test.moved || s.HeldBack > 0 {
+				t.Errorf("%d ahead, %+v", len(watch.keys[PhaseView]), s)
+			}
+			w.equal(test.want)
+			w.still()
+		})
+	}
+}
+
+// miscounter has one message more than it tells of.
+type miscounter struct{ *memstore.Store }
+
+func (s *miscounter) View(ctx context.Context, box mail.Box, since mail.Mark) (mail.View, error) {
+	v, err := s.Store.View(ctx, box, since)
+	if d, ok := v.(mail.Delta); ok {
+		d.Total++
+		v = d
+	}
+	return v, err
+}
+
+// TestFlagsAheadFirst: before the first flag is set, the account is marked as under change: a Maildir that is restored from before that
+// is known for an older copy.
+func TestFlagsAheadFirst(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	old := w.stores[0].Snapshot()
+	var account state.Account
+	watch.before = func(call int) error {
+		if call > 1 {
+			return nil
+		}
+		var err error
+		account, err = w.db.Account(t.Context())
+		return err
+	}
+	before, err := w.db.Account(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.flagSome(mail.Remote, aheadNews)
+	if w.sync(); account.Run <= before.Run {
+		t.Errorf("run %d, was %d", account.Run, before.Run)
+	}
+	w.stores[0].Restore(old)
+	w.sync()
+	w.sync()
+	w.equal(60)
+	kept := 0
+	for _, m := range w.stores[1].Dump() {
+		if !m.Flags.Empty() {
+			kept++
+		}
+	}
+	if kept != aheadNews {
+		t.Errorf("%d of %d messages kept their flags when an older copy was restored", kept, aheadNews)
+	}
+}
