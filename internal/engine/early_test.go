@@ -134,3 +134,69 @@ func TestEarlyUnused(t *testing.T) { //nolint:paralleltest // it looks at all go
 		}
 	}
 }
+
+// TestEarlyFind: who asks for a pair waits for as long as it may still be read, and no longer: not for what was not taken since too much
+// was waiting, nor for what cannot be read.
+func TestEarlyFind(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{}, memstore.Options{Delta: true})
+	w.o.packFrom = 8192
+	keys := w.fill(mail.Remote, "INBOX", 1, 10)
+	w.sync()
+	r := newRun(w.options())
+	b := &boxRun{name: "INBOX"}
+	e := &early{queue: make(chan []mail.Key, 2), pairs: map[mail.Key]*mail.Pair{}} // nobody reads yet
+	e.turned.L = &e.mu
+	b.looks().early[mail.Remote] = e
+	for _, list := range [][]mail.Key{keys[:2], {keys[2], mail.UIDKey(99)}, keys[3:]} { // the last one is one too many
+		r.told(t.Context(), b, mail.Remote, list)
+	}
+	if b.takeEarly(mail.Remote) != e || b.takeEarly(mail.Remote) != nil {
+		t.Error("not handed out once")
+	}
+	type result struct {
+		id   int64
+		read bool
+	}
+	find := func(k mail.Key) <-chan result {
+		got := make(chan result, 1)
+		go func() {
+			p, read := e.find(k)
+			if p == nil {
+				p = &mail.Pair{}
+			}
+			got <- result{p.ID, read}
+		}()
+		return got
+	}
+	first, second, none, late := find(keys[0]), find(keys[2]), find(mail.UIDKey(99)), find(keys[5])
+	after := func(got <-chan result, what string) (res result) {
+		t.Helper()
+		select {
+		case res = <-got:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: it waits for ever", what)
+		}
+		return res
+	}
+	r.readEarly(t.Context(), b.name, mail.Remote, e, <-e.queue)
+	if got := after(first, "read"); got.id == 0 || !got.read {
+		t.Errorf("read: %+v", got)
+	}
+	for _, got := range []<-chan result{second, none, late} {
+		if len(got) > 0 {
+			t.Errorf("it did not wait: %+v", <-got)
+		}
+	}
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.readEarly(cancelled, b.name, mail.Remote, e, <-e.queue)
+	for what, got := range map[string]<-chan result{"failed": second, "none": none, "too many": late, "asked later": find(keys[3])} {
+		if got := after(got, what); got != (result{}) {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	if got := after(find(keys[1]), "read before"); got.id == 0 || !got.read {
+		t.Errorf("read before: %+v", got)
+	}
+}

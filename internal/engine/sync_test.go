@@ -28,6 +28,12 @@ type scenario struct {
 	change func(*world)
 	want   int
 	o      Options
+	on     func(kind [2]memstore.Options) bool // nil: on all
+}
+
+// tellsChanges says that a side tells what changed since a mark.
+func tellsChanges(side mail.Side) func([2]memstore.Options) bool {
+	return func(kind [2]memstore.Options) bool { return kind[side].Delta }
 }
 
 var scenarios = []scenario{
@@ -67,6 +73,18 @@ var scenarios = []scenario{
 		w.stores[mail.Remote].SetFlagsUser("INBOX", r[1], flags(`\Seen`), flags())
 		w.stores[mail.Remote].SetFlagsUser("INBOX", r[2], flags(`\Answered`, "$Forwarded"), flags())
 	}, want: 6},
+	{name: "flags of the remote side", o: Options{deltaChunk: 2}, on: tellsChanges(mail.Remote), before: func(w *world) { w.fill(mail.Remote, "INBOX", 0, 6) }, change: func(w *world) {
+		for i, k := range w.keys(mail.Remote, "INBOX")[:5] {
+			w.stores[mail.Remote].SetFlagsUser("INBOX", k, flags([]string{`\Seen`, "work"}[i%2]), flags())
+		}
+		w.fill(mail.Remote, "INBOX", 6, 7)
+	}, want: 7},
+	{name: "flags of the local side", o: Options{deltaChunk: 2}, on: tellsChanges(mail.Local), before: func(w *world) { w.fill(mail.Remote, "INBOX", 0, 6) }, change: func(w *world) {
+		for i, k := range w.keys(mail.Local, "INBOX")[:5] {
+			w.stores[mail.Local].SetFlagsUser("INBOX", k, flags([]string{`\Seen`, "work"}[i%2]), flags())
+		}
+		w.fill(mail.Remote, "Archive", 6, 7)
+	}, want: 7},
 	{name: "local moves", before: func(w *world) {
 		w.fill(mail.Remote, "INBOX", 0, 20)
 		w.fill(mail.Remote, "Archive", 20, 22)
@@ -143,6 +161,9 @@ func eachScenario(t *testing.T, test func(*testing.T, scenario, [2]memstore.Opti
 		for _, s := range scenarios {
 			if s.name == "renumbered" && kind[1].Kind == memstore.Maildir {
 				continue // a Maildir has no epochs of mailboxes
+			}
+			if s.on != nil && !s.on(kind) {
+				continue
 			}
 			t.Run(fmt.Sprintf("%s/%s", kindName, s.name), func(t *testing.T) {
 				t.Parallel()

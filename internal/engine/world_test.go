@@ -56,6 +56,9 @@ func (w *world) options() Options {
 	if o.echoFrom == 0 && w.now.Unix()/60%2 == 0 {
 		o.echoFrom = 1
 	}
+	if o.deltaChunk == 0 { // flags are set ahead, or wait for the plan
+		o.deltaChunk = []int{0, 1, 3}[w.now.Unix()/120%3]
+	}
 	for side, s := range w.stores {
 		o.Stores[side] = s
 		if w.wrap != nil {
