@@ -77,6 +77,90 @@ func TestAlterPair(t *testing.T) {
 	}
 }
 
+// TestAlterStale: one pair among many that is stored in another way than it was read, has gone, or takes a key that another one gives
+// away, changes nothing in what becomes of all of them, and of the sums, wherever it is: statements are for 64, 8 and 1 rows, of up to 256
+// at a time.
+func TestAlterStale(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	const many = 2*perWrite + 64 + 8 + 3
+	for name, test := range map[string]struct {
+		meanwhile func(tx *Tx, p mail.Pair) error // as it is stored
+		alter     func(p, next *mail.Pair)        // besides flags
+		shift     bool                            // all get another key
+		gone      bool
+	}{
+		"as it was": {},
+		"stale": {meanwhile: func(tx *Tx, p mail.Pair) error {
+			p.Flags = mail.Flags{System: mail.Answered, Keywords: "$Work"}
+			return tx.PutPair(&p)
+		}},
+		"under another key": {meanwhile: func(tx *Tx, p mail.Pair) error {
+			p.Keys[mail.Local] += "other"
+			return tx.PutPair(&p)
+		}},
+		"gone":                            {meanwhile: func(tx *Tx, p mail.Pair) error { return tx.DropPair(p.ID) }, gone: true},
+		"keys are exchanged among others": {shift: true, alter: func(p, next *mail.Pair) { p.Keys, next.Keys = next.Keys, p.Keys }},
+		"gone among others":               {shift: true, meanwhile: func(tx *Tx, p mail.Pair) error { return tx.DropPair(p.ID) }, gone: true},
+		"keys are exchanged":              {alter: func(p, next *mail.Pair) { p.Keys, next.Keys = next.Keys, p.Keys }},
+	} {
+		for _, at := range []int{0, 63, 130, perWrite - 2, many - 2} {
+			db := open(t)
+			fill(t, db, many)
+			was, err := collect(db.Pairs(ctx, "INBOX", mail.Remote))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if test.meanwhile != nil {
+				write(t, db, func(tx *Tx) error { return test.meanwhile(tx, was[at]) })
+			}
+			now := append([]mail.Pair(nil), was...)
+			for i := range now {
+				now[i].Flags.System |= mail.Seen
+				if test.shift {
+					now[i].Keys[mail.Local] += "shifted"
+				}
+			}
+			if test.alter != nil {
+				test.alter(&now[at], &now[at+1])
+			}
+			write(t, db, func(tx *Tx) error {
+				for i := range now {
+					if err := tx.AlterPair(&was[i], &now[i]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			want := map[int64]mail.Pair{}
+			for _, p := range now {
+				want[p.ID] = p
+			}
+			if test.gone {
+				delete(want, was[at].ID)
+			}
+			for _, side := range mail.Sides {
+				var sum mail.Sum
+				n := 0
+				for p, err := range db.Pairs(ctx, "INBOX", side) {
+					if err != nil || p != want[p.ID] {
+						t.Fatalf("%s, at %d: %+v, want %+v (%v)", name, at, p, want[p.ID], err)
+					}
+					sum.Add(p.Keys[side], p.Shown(side))
+					n++
+				}
+				if got, err := db.Sum(ctx, "INBOX", side); n != len(want) || err != nil || got != sum {
+					t.Errorf("%s, at %d: %d of %d, sum %v, want %v (%v)", name, at, n, len(want), got, sum, err)
+				}
+			}
+			if err := db.Check(ctx); err != nil {
+				t.Errorf("%s, at %d: %v", name, at, err)
+			}
+			_ = db.Close()
+		}
+	}
+}
+
 func BenchmarkAlterPair(b *testing.B) {
 	benchmarkFlags(b, func(tx *Tx, was, p *mail.Pair) error { return tx.AlterPair(was, p) })
 }
