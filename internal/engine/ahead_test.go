@@ -30,6 +30,7 @@ type flagWatch struct {
 	calls  int
 	before func(call int) error // asked before each call, counted from 1; nil: nothing fails
 	secure error                // of each call of Secure
+	lacks  mail.Flags           // what the store says that it cannot hold
 	errs   int                  // events
 }
 
@@ -52,7 +53,7 @@ func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []ma
 		}
 		w.mu.Unlock()
 	}
-	return lacks, err
+	return lacks.Union(w.lacks), err
 }
 
 func (s *flagSetter) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error {
@@ -146,6 +147,23 @@ func TestFlagsAhead(t *testing.T) {
 	}
 }
 
+// TestFlagsAheadMany: what is told at once is set in portions, to the last one.
+func TestFlagsAheadMany(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	w.fill(mail.Remote, "INBOX", 100, 100+aheadSize+200)
+	w.sync()
+	w.sync()
+	const n = aheadSize + 150
+	w.o.deltaChunk = n
+	w.flagSome(mail.Remote, n)
+	if s := w.sync().Summary; len(watch.keys[PhaseView]) != n || s.FlaggedLocal != n || watch.calls < 4 {
+		t.Errorf("%d ahead in %d calls, %+v", len(watch.keys[PhaseView]), watch.calls, s)
+	}
+	w.equal(60 + aheadSize + 200)
+	w.still()
+}
+
 // TestFlagsWait: flags wait for the plan where that may still bring something that bears on them.
 func TestFlagsWait(t *testing.T) {
 	t.Parallel()
@@ -181,6 +199,42 @@ func TestFlagsWait(t *testing.T) {
 			w.still()
 		})
 	}
+}
+
+// TestFlagsWaitForBoth: the side that is looked at first has much news, and the other one, which is looked at later, changed too.
+func TestFlagsWaitForBoth(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Local)
+	w.stores[1].SetFlagsUser("INBOX", w.keys(mail.Remote, "INBOX")[0], flags(`\Flagged`), mail.Flags{})
+	w.flagSome(mail.Local, aheadNews)
+	if s := w.sync().Summary; len(watch.keys[PhaseView]) > 0 || s.FlaggedRemote != aheadNews || s.FlaggedLocal != 1 {
+		t.Errorf("%d ahead, %+v", len(watch.keys[PhaseView]), s)
+	}
+	w.equal(60)
+	w.still()
+}
+
+// TestFlagsWaitForLooks: a mailbox that is looked at again, since messages of another one are gone, may have changed on both sides since
+// it was listed.
+func TestFlagsWaitForLooks(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	w.stores[1].DeleteUser("Archive", w.keys(mail.Remote, "Archive")[3])
+	listed := 0
+	w.stores[1].Reads = func(r memstore.Read) error {
+		if r.Method == memstore.View && r.Box == "Archive" && r.Key == "" {
+			if listed++; listed == 1 {
+				w.stores[0].SetFlagsUser("INBOX", w.keys(mail.Local, "INBOX")[0], flags(`\Flagged`), mail.Flags{})
+				w.flagSome(mail.Remote, aheadNews)
+			}
+		}
+		return nil
+	}
+	if s := w.sync().Summary; len(watch.keys[PhaseView]) > 0 || s.FlaggedLocal != aheadNews || s.FlaggedRemote != 1 || s.DeletedLocal != 1 {
+		t.Errorf("%d ahead, %+v", len(watch.keys[PhaseView]), s)
+	}
+	w.equal(59)
+	w.still()
 }
 
 // TestFlagsAheadDryRun: a dry run sets nothing.
@@ -292,6 +346,47 @@ func TestFlagsAheadFails(t *testing.T) {
 	}
 }
 
+// TestFlagsAheadEndsRun: what ends a run ends it there, be it a store that is lost or a state that cannot be written, although the view
+// itself came to its end. Nothing more is set, and the next run does the rest.
+func TestFlagsAheadEndsRun(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]error{"the store": store.ErrUnreachable, "the state": errCrash} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, watch := aheadWorld(t, mail.Remote)
+			w.flagSome(mail.Remote, aheadNews)
+			o := w.options()
+			if errors.Is(fault, errCrash) {
+				failed := false
+				o.crash = func() error {
+					if failed || watch.calls < 3 {
+						return nil
+					}
+					failed = true
+					return fault
+				}
+			} else {
+				watch.before = func(call int) error {
+					if call < 3 {
+						return nil
+					}
+					return fault
+				}
+			}
+			res, err := Sync(t.Context(), o)
+			if !errors.Is(err, fault) || len(res.Errors) > 0 || watch.phase != PhaseView || watch.calls > 6 { // one batch may be under way
+				t.Errorf("%v, %v, in phase %v after %d calls", err, res.Errors, watch.phase, watch.calls)
+			}
+			watch.before, w.now = nil, w.now.Add(time.Minute)
+			if n := res.Summary.FlaggedLocal + w.sync().Summary.FlaggedLocal; n != aheadNews {
+				t.Errorf("%d set, want %d", n, aheadNews)
+			}
+			w.equal(60)
+			w.still()
+		})
+	}
+}
+
 // TestFlagsAheadStuck: once something failed, no list of changes is kept for what is not going to be tried, and what was tried leaves
 // no trace in a pair.
 func TestFlagsAheadStuck(t *testing.T) {
@@ -310,7 +405,11 @@ func TestFlagsAheadStuck(t *testing.T) {
 	if !a.takes(c) {
 		t.Error("a change was not taken")
 	}
-	watch.secure = errors.New("cannot be synced")
+	half := plan.Change{Pair: &mail.Pair{ID: 2, Box: "INBOX", Keys: [2]mail.Key{"", mail.UIDKey(2)}}, Now: c.Now}
+	if a.takes(half) || a.takes(plan.Change{Now: c.Now}) {
+		t.Error("half a pair, or none, was taken")
+	}
+	watch.secure, watch.lacks = errors.New("cannot be synced"), flags("work")
 	if a.flush(t.Context()); a.takes(c) || len(a.undone) != 1 {
 		t.Errorf("one more was taken; %d are left", len(a.undone))
 	}
