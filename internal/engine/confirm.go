@@ -90,7 +90,8 @@ func (r *run) mayHaveMoved() bool {
 	return true
 }
 
-// errMeanwhile ends a run that has done nothing yet: what it put off is best looked at from the beginning.
+// errMeanwhile ends a run that has done nothing yet, but for flags that were set ahead: what it put off is best looked at from the
+// beginning.
 var errMeanwhile = errors.New("mailboxes changed while they were looked at")
 
 // confirmUnmoved does what confirmGone does where that was put off, for what did not move. If a mailbox changed since its view, the run

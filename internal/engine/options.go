@@ -104,7 +104,7 @@ type EventKind uint8
 // The kinds. Counts are cumulative for a mailbox within its phase.
 const (
 	EventPhase    EventKind = iota // Phase begins
-	EventProgress                  // Done of Total in Box (Bytes so far)
+	EventProgress                  // Done of Total in Box (Bytes so far); Total 0: not known yet
 	EventBoxDone                   // Box is through with Phase
 	EventHeld                      // deletions were held back: Count and Text
 	EventNote                      // something worth a line in verbose output: Text
@@ -128,7 +128,7 @@ type Event struct {
 	Err         error
 }
 
-// Phase is a part of a sync; phases follow one another in this order.
+// Phase is a part of a sync; phases follow one another in this order, but for flags of a mailbox that are set while others are viewed.
 type Phase uint8
 
 // The phases.

@@ -32,7 +32,7 @@ type Whole struct {
 }
 
 // Delta shows what changed since a mark: silence means unchanged. Both yield in the byte order of keys; Changed has
-// arrivals and messages whose flags may have changed; read it before Gone.
+// arrivals and messages whose flags may have changed. Whether anything is in Gone may be asked first; else read Changed before it.
 type Delta struct {
 	Head
 	Changed iter.Seq2[Entry, error]
