@@ -74,6 +74,9 @@ func (u *UI) jsonEvent(e engine.Event) {
 		j.Event = "phase"
 	case engine.EventProgress:
 		j.Event, j.Side, j.Verb, j.Done, j.Total, j.Bytes = "progress", e.Side.String(), e.Verb, &e.Done, &e.Total, &e.Bytes
+		if e.Total == 0 && e.Done > 0 { // not known yet
+			j.Total = nil
+		}
 	case engine.EventOp:
 		j.Event, j.Side, j.Verb, j.Count, j.To = "op", e.Side.String(), e.Verb, e.Count, string(e.To)
 	case engine.EventNote, engine.EventWait:

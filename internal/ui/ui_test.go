@@ -94,6 +94,20 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+// TestJSONTotal: a total that is not known is left out, not given as less than what is done.
+func TestJSONTotal(t *testing.T) {
+	t.Parallel()
+	u, out, _ := screen(Style{JSON: true})
+	u.jsonEvent(engine.Event{Kind: engine.EventProgress, Account: "a", Phase: engine.PhaseFlags, Box: "INBOX", Verb: "flag", Done: 1000})
+	u.jsonEvent(engine.Event{Kind: engine.EventProgress, Account: "a", Phase: engine.PhaseFlags, Box: "INBOX", Verb: "flag"})
+	want := `{"event":"progress","account":"a","phase":"flags","mailbox":"INBOX","side":"local","verb":"flag","done":1000,"bytes":0}
+{"event":"progress","account":"a","phase":"flags","mailbox":"INBOX","side":"local","verb":"flag","done":0,"total":0,"bytes":0}
+`
+	if out.String() != want {
+		t.Errorf("%s\nwant\n%s", out.String(), want)
+	}
+}
+
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	ops := []engine.Planned{
