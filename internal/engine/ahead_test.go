@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -161,6 +162,69 @@ func TestFlagsAheadMany(t *testing.T) {
 		t.Errorf("%d ahead in %d calls, %+v", len(watch.keys[PhaseView]), watch.calls, s)
 	}
 	w.equal(60 + aheadSize + 200)
+	w.still()
+}
+
+// TestFlagsAheadBoxes: several mailboxes at a time set flags ahead, and the account is marked as under change once.
+func TestFlagsAheadBoxes(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	boxes := []mail.Box{"A", "B", "C", "D"}
+	for _, box := range boxes {
+		w.fill(mail.Remote, box, 100, 130)
+	}
+	w.sync()
+	w.sync()
+	for _, box := range boxes {
+		for i, k := range w.keys(mail.Remote, box) {
+			w.stores[1].SetFlagsUser(box, k, flags([]string{`\Seen`, "work"}[i%2]), mail.Flags{})
+		}
+	}
+	before, err := w.db.Account(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := w.options()
+	o.Workers = len(boxes)
+	res, err := Sync(t.Context(), o)
+	if n := 30 * len(boxes); err != nil || res.Summary.FlaggedLocal != n || len(watch.keys[PhaseView]) != n {
+		t.Errorf("%v, %d ahead, %+v", err, len(watch.keys[PhaseView]), res.Summary)
+	}
+	if after, err := w.db.Account(t.Context()); err != nil || after.Run != before.Run+1 || after.NextRun != after.Run {
+		t.Errorf("%+v, was %+v, %v", after, before, err)
+	}
+	w.now = w.now.Add(time.Minute)
+	w.equal(60 + 30*len(boxes))
+	w.still()
+}
+
+// TestFlagsAheadEdited: a message that has new content on one side and got other flags on the other one ahead of that has both.
+func TestFlagsAheadEdited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, memstore.Options{Kind: memstore.Maildir, QuietEdits: true}, memstore.Options{Delta: true})
+	w.o.deltaChunk = 2
+	w.stores[mail.Remote].CreateUser("INBOX", `\Drafts`)
+	w.fill(mail.Remote, "INBOX", 0, 12)
+	w.sync()
+	w.sync()
+	for i, k := range w.keys(mail.Local, "INBOX")[:3] {
+		w.stores[mail.Local].Edit("INBOX", k, fmt.Appendf(nil, "Message-ID: <new%d@x>\r\n\r\nedited %d\r\n", i, i))
+	}
+	w.flagSome(mail.Remote, 12)
+	w.sync()
+	w.equal(12)
+	edited := 0
+	for _, m := range w.stores[mail.Remote].Dump() {
+		if m.Flags.Empty() {
+			t.Errorf("%q lost its flags", m.Data)
+		}
+		if strings.Contains(string(m.Data), "edited") {
+			edited++
+		}
+	}
+	if edited != 3 {
+		t.Errorf("%d of 3 new versions are on the other side", edited)
+	}
 	w.still()
 }
 
