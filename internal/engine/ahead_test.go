@@ -612,6 +612,34 @@ func TestFlagsAheadOfLooks(t *testing.T) {
 	}
 }
 
+// TestFlagsAheadTold: a run that goes on after all flags were set and the server was lost finds nothing more to do, and tells of them all
+// the same.
+func TestFlagsAheadTold(t *testing.T) {
+	t.Parallel()
+	w, watch := aheadWorld(t, mail.Remote)
+	w.o.Retries, w.o.RetryPause = 1, 1
+	w.flagSome(mail.Remote, aheadNews)
+	lost := false
+	w.stores[1].Reads = func(r memstore.Read) error {
+		if r.Method == memstore.End && !lost {
+			lost = true
+			return store.ErrUnreachable
+		}
+		return nil
+	}
+	at := w.now
+	s := w.sync().Summary
+	if !lost || s.FlaggedLocal != aheadNews || len(watch.keys[PhaseView]) != aheadNews {
+		t.Errorf("lost %v, %d ahead, %+v", lost, len(watch.keys[PhaseView]), s)
+	}
+	account, err := w.db.Account(t.Context())
+	if err != nil || !account.LastSync.Equal(at) || account.Run != account.NextRun || !strings.Contains(account.Summary, fmt.Sprintf(`"flagged_local":%d`, aheadNews)) {
+		t.Errorf("%v, %+v, want a sync at %v", err, account, at)
+	}
+	w.equal(60)
+	w.still()
+}
+
 // miscounter has one message more than it tells of.
 type miscounter struct{ *memstore.Store }
 

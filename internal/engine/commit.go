@@ -121,7 +121,8 @@ func (r *run) settleAccount() *state.Account {
 		}
 	}
 	trusted := a.HoldDeletes != "" && len(r.o.Only) == 0 && len(r.res.Errors) == 0 && !slices.ContainsFunc(r.order, func(b *boxRun) bool { return b.open })
-	if !r.changed && hints == a.Hints && !trusted {
+	changed := r.changed || r.res.Summary.Changed() // by a try before this one
+	if !changed && hints == a.Hints && !trusted {
 		return nil
 	}
 	if trusted {
@@ -130,6 +131,8 @@ func (r *run) settleAccount() *state.Account {
 	a.Hints = hints
 	if r.changed {
 		a.Run = a.NextRun
+	}
+	if changed {
 		a.LastSync = r.o.Now()
 		if text, err := json.Marshal(r.res.Summary); err == nil {
 			a.Summary = string(text)
