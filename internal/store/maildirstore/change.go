@@ -172,18 +172,17 @@ func (s *Store) setFlags(ctx context.Context, h *hand, key mail.Key, words []str
 	ok, err := h.with(ctx, key, func(path string, at file) error {
 		unique, letters := split(at.name, s.c.InfoSep)
 		want := lettersOf(flagsOf(letters, words).Union(add).Minus(del), words, letters)
+		dir := h.b.dir + slash + "cur"
+		h.changed.add(dir)
+		h.changed.add(h.dir(at)) // also if it stays: an earlier attempt may have ended before its sync
 		if want == letters {
 			name = ""
-			h.changed.add(h.dir(at)) // an earlier attempt may have ended before its sync
 			return nil
 		}
 		if err := h.single(path, at); err != nil {
 			return err
 		}
 		name = unique + string(s.c.InfoSep) + "2," + want
-		dir := h.b.dir + slash + "cur"
-		h.changed.add(dir)
-		h.changed.add(h.dir(at))
 		err := s.fs.Rename(path, dir+slash+name)
 		if errors.Is(err, fs.ErrExist) || isTooLong(err) { // another file with the same unique name; this one gets a name of its own
 			name = s.token() + string(s.c.InfoSep) + "2," + want

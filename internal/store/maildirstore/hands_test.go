@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -175,6 +176,21 @@ func TestHandsFail(t *testing.T) {
 		if len(got) != len(list) {
 			t.Errorf("%d messages, want %d", len(got), len(list))
 		}
+	}
+}
+
+// TestFoldersInOrder: the folder that files go to is synced before the one that they come from, also where the first one stays.
+func TestFoldersInOrder(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/new/1.x", "INBOX/new/2.x:2,F")
+	disk := &together{renames: 1}
+	s := open(t, Config{Path: root, FS: disk})
+	if _, err := s.SetFlags(t.Context(), "INBOX", []mail.Key{"1.x", "2.x"}, mail.Flags{}, mail.Flags{System: mail.Flagged}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{filepath.Join(root, "INBOX/cur"), filepath.Join(root, "INBOX/new")}
+	if !slices.Equal(disk.synced, want) {
+		t.Errorf("synced %v, want %v", disk.synced, want)
 	}
 }
 
