@@ -95,7 +95,7 @@ func (a *flagsAhead) work(ctx context.Context) {
 			list = a.some(ctx, list, more)
 		}
 	}
-	a.fail(a.flags.wait())
+	a.fail(a.flags.rest())
 }
 
 // next adds what is waiting to a list, and waits for it if there is nothing yet. It reports whether there may be more.
@@ -135,7 +135,7 @@ func (a *flagsAhead) some(ctx context.Context, list []plan.Flags, more bool) (re
 	return list[n:]
 }
 
-// fail notes an error. One of the mailbox shows again when the plan is carried out.
+// fail notes an error. One of the mailbox shows again when the plan is carried out, unless it comes late.
 func (a *flagsAhead) fail(err error) {
 	if err == nil {
 		return
@@ -152,13 +152,16 @@ func (a *flagsAhead) end() error {
 		return nil
 	}
 	if a.queue == nil {
-		a.fail(a.flags.wait())
+		a.fail(a.flags.rest())
 	} else {
 		close(a.queue)
 		<-a.ended
 	}
 	for _, op := range a.undone {
 		a.flags.box.plan.Add(a.side, plan.Change{Pair: op.Pair, Now: mail.Entry{Key: op.Pair.Keys[a.side], Flags: op.Now[a.side]}})
+	}
+	if a.flags.late != nil { // what it was is set, and must be seen again
+		return a.flags.late
 	}
 	return a.err
 }

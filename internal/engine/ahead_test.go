@@ -25,17 +25,18 @@ type flagSetter struct {
 
 // flagWatch notes in which phase flags were set on which messages.
 type flagWatch struct {
-	mu     sync.Mutex
-	phase  Phase
-	keys   map[Phase][]mail.Key
-	calls  int
-	before func(call int) error // asked before each call, counted from 1; nil: nothing fails
-	secure error                // of each call of Secure
-	lacks  mail.Flags           // what the store says that it cannot hold
-	errs   int                  // events
+	mu      sync.Mutex
+	phase   Phase
+	keys    map[Phase][]mail.Key
+	calls   int
+	before  func(call int) error // asked before each call, counted from 1; nil: nothing fails
+	secure  error                // of each call of Secure
+	durable func(call int) error // asked when what a call did is to become durable; nil: nothing fails
+	lacks   mail.Flags           // what the store says that it cannot hold
+	errs    int                  // events
 }
 
-func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
+func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
 	w := s.watch
 	w.mu.Lock()
 	w.calls++
@@ -43,10 +44,10 @@ func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []ma
 	w.mu.Unlock()
 	if before != nil {
 		if err := before(call); err != nil {
-			return mail.Flags{}, err
+			return mail.Flags{}, nil, err
 		}
 	}
-	lacks, err := s.Store.ChangeFlags(ctx, box, entries, add, del)
+	lacks, secure, err := s.Store.ChangeFlags(ctx, box, entries, add, del)
 	if err == nil {
 		w.mu.Lock()
 		for _, e := range entries {
@@ -54,7 +55,10 @@ func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []ma
 		}
 		w.mu.Unlock()
 	}
-	return lacks.Union(w.lacks), err
+	if w.durable != nil {
+		secure = func() error { return w.durable(call) }
+	}
+	return lacks.Union(w.lacks), secure, err
 }
 
 func (s *flagSetter) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error {
@@ -407,6 +411,53 @@ func TestFlagsAheadFails(t *testing.T) {
 			w.sync()
 			w.still()
 		})
+	}
+}
+
+// TestFlagsNotDurable: flags that were set and could not be made durable are not remembered, whether ahead or after the plan. The mailbox
+// fails, is told once, and is looked at as a whole by the next sync, which finds them set.
+func TestFlagsNotDurable(t *testing.T) {
+	t.Parallel()
+	for n := range map[int]bool{aheadNews: true, 2: true} {
+		for failing := range 3 {
+			t.Run(fmt.Sprintf("%d, call %d", n, failing+1), func(t *testing.T) {
+				t.Parallel()
+				w, watch := aheadWorld(t, mail.Remote)
+				watch.durable = func(call int) error {
+					if call == failing+1 {
+						return errors.New("disk trouble")
+					}
+					return nil
+				}
+				keys := w.flagSome(mail.Remote, n)
+				res, err := w.try(nil)
+				if n == 2 && failing == 2 { // there is no such call
+					if err != nil || len(res.Errors) > 0 {
+						t.Error(err, res.Errors)
+					}
+				} else if err != nil || len(res.Errors) != 1 || watch.errs != 1 || !strings.Contains(res.Errors[0].Error(), "disk trouble") {
+					t.Errorf("%v, %v, told %d times", err, res.Errors, watch.errs)
+				}
+				pairs, err := w.db.PairsByKey(t.Context(), "INBOX", mail.Remote, keys)
+				if err != nil {
+					t.Fatal(err)
+				}
+				known := 0
+				for _, p := range pairs {
+					if !p.Flags.Empty() {
+						known++
+					}
+				}
+				if len(res.Errors) > 0 && known == n {
+					t.Errorf("all %d are remembered", n)
+				}
+				watch.durable = nil
+				w.sync()
+				w.equal(60)
+				w.sync()
+				w.still()
+			})
+		}
 	}
 }
 

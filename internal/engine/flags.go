@@ -35,11 +35,11 @@ func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 	for {
 		ids := b.plan.FlagIDs(2 * batchSize)
 		if len(ids) == 0 {
-			return f.wait()
+			return f.rest()
 		}
 		pairs, err := r.db.PairsByID(ctx, b.name, ids)
 		if err != nil {
-			return errors.Join(f.wait(), stateError(err))
+			return errors.Join(f.rest(), stateError(err))
 		}
 		if err := f.batch(ctx, b.plan.FlagOps(pairs)); err != nil {
 			return err
@@ -54,6 +54,7 @@ type flagger struct {
 	wait        func() error // for what is being remembered
 	done, total int          // 0: not known
 	again       bool         // what fails is tried once more, and counts then
+	late        error        // of what was not remembered
 }
 
 func (r *run) flagger(b *boxRun) *flagger {
@@ -61,21 +62,28 @@ func (r *run) flagger(b *boxRun) *flagger {
 }
 
 func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
-	set, commit, err := f.run.flagBatch(ctx, list)
+	did, err := f.run.flagBatch(ctx, list)
 	if err == nil || !f.again || endsRun(err) {
 		f.run.count(func(s *Summary) {
-			s.FlaggedLocal += set[mail.Local]
-			s.FlaggedRemote += set[mail.Remote]
+			s.FlaggedLocal += did.set[mail.Local]
+			s.FlaggedRemote += did.set[mail.Remote]
 		})
 	}
-	if err := errors.Join(f.wait(), err); err != nil {
-		f.wait = func() error { return nil }
+	if err := errors.Join(f.rest(), err); err != nil {
 		return err
 	}
 	f.done += len(list)
 	f.run.progress(f.box, PhaseFlags, mail.Local, "flag", f.done, f.total, 0)
-	f.wait = f.run.later(ctx, commit)
+	f.wait = f.run.later(ctx, did.commit, did.secure...)
 	return nil
+}
+
+// rest waits until all is remembered.
+func (f *flagger) rest() error {
+	err := f.wait()
+	f.wait = func() error { return nil }
+	f.late = errors.Join(f.late, err)
+	return err
 }
 
 // flagSize is how many of some changes go into the next batch. A server gets larger ones, since each costs a round trip; on the other
@@ -90,21 +98,35 @@ func (r *run) flagSize(list []plan.Flags) int {
 	return min(n, max(batchSize, min(n*3/5, 6*batchSize)))
 }
 
-// later writes to the state database while something else goes on; the function that it returns waits for that. Where the order of
-// all steps counts, in tests, it writes at once.
-func (r *run) later(ctx context.Context, commit func(*state.Tx) error) (wait func() error) {
+// later writes to the state database while something else goes on, once what that rests on is durable; the function that it returns waits
+// for both. Where the order of all steps counts, in tests, it writes at once.
+func (r *run) later(ctx context.Context, commit func(*state.Tx) error, secure ...func() error) (wait func() error) {
+	write := func() error {
+		for _, fn := range secure {
+			if err := fn(); err != nil {
+				return err
+			}
+		}
+		return r.update(ctx, true, commit)
+	}
 	if r.o.crash != nil {
-		err := r.update(ctx, true, commit)
+		err := write()
 		return func() error { return err }
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- r.update(ctx, true, commit) }()
+	go func() { ended <- write() }()
 	return func() error { return <-ended }
 }
 
-// flagBatch sets flags on both sides. It returns how many it set, also if it fails, and what is to be remembered; the pairs stay as they
-// are until then.
-func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (set [2]int, commit func(*state.Tx) error, err error) {
+// flagged is what came of a batch of flags.
+type flagged struct {
+	set    [2]int                // how many messages changed, by side; also of a batch that failed
+	secure []func() error        // make that durable
+	commit func(*state.Tx) error // remembers it
+}
+
+// flagBatch sets flags on both sides. The pairs stay as they are until that is remembered.
+func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (did flagged, err error) {
 	was := make([]flagState, len(ops))
 	for i, op := range ops {
 		was[i] = flagState{op.Pair.Flags, op.Pair.Lacks}
@@ -118,15 +140,13 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (set [2]int, comm
 	}()
 	groups, seen := groupChanges(ops)
 	for _, c := range sortedChanges(groups) {
-		n, err := r.flagGroup(ctx, c, groups[c])
-		if err != nil {
-			return set, nil, err
+		if err := r.flagGroup(ctx, c, groups[c], &did); err != nil {
+			return did, err
 		}
-		set[c.side] += n
 	}
 	for box, keys := range seen {
 		if err := r.secure(ctx, box, *keys); err != nil {
-			return set, nil, err
+			return did, err
 		}
 	}
 	r.mu.Lock()
@@ -136,7 +156,7 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (set [2]int, comm
 		}
 	}
 	r.mu.Unlock()
-	return set, func(tx *state.Tx) error {
+	did.commit = func(tx *state.Tx) error {
 		for i, op := range ops {
 			old := *op.Pair
 			old.Flags, old.Lacks = was[i].flags, was[i].lacks
@@ -149,7 +169,8 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (set [2]int, comm
 			}
 		}
 		return nil
-	}, nil
+	}
+	return did, nil
 }
 
 // groupChanges sorts operations by what they change, and tells the keys of those messages that already are as they should be.
@@ -180,25 +201,28 @@ type flagState struct {
 	lacks [2]mail.Flags
 }
 
-// flagGroup sets the same flags on many messages of one side; it returns of how many that changed something.
-func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags) (int, error) {
+// flagGroup sets the same flags on many messages of one side.
+func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags, did *flagged) error {
 	release := r.hold(c.box)
-	lacks, err := r.setFlags(ctx, c, ops)
+	lacks, secure, err := r.setFlags(ctx, c, ops)
 	release()
 	if err != nil {
-		return 0, fmt.Errorf("set flags on the %s side: %w", c.side, err)
+		return fmt.Errorf("set flags on the %s side: %w", c.side, err)
+	}
+	if secure != nil {
+		did.secure = append(did.secure, secure)
 	}
 	for _, op := range ops {
 		op.Pair.Lacks[c.side] = op.Pair.Lacks[c.side].Minus(c.add).Union(lacks.And(c.add))
 	}
-	if c.add.Minus(lacks).Empty() && c.del.Empty() {
-		return 0, nil
+	if !c.add.Minus(lacks).Empty() || !c.del.Empty() {
+		did.set[c.side] += len(ops)
 	}
-	return len(ops), nil
+	return nil
 }
 
-// setFlags has the store set flags, in the order of keys.
-func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (lacks mail.Flags, err error) {
+// setFlags has the store set flags, in the order of keys. They are durable once secure has returned; nil: they are.
+func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (lacks mail.Flags, secure func() error, err error) {
 	if s, ok := r.stores[c.side].(store.FlagChanger); ok {
 		entries := make([]mail.Entry, len(ops))
 		for i, op := range ops {
@@ -212,7 +236,8 @@ func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (la
 		keys[i] = op.Pair.Keys[c.side]
 	}
 	slices.Sort(keys)
-	return r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+	lacks, err = r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+	return lacks, nil, err
 }
 
 // stampFor returns the stamp of a side's copy, as far as it is known.

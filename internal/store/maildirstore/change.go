@@ -17,14 +17,18 @@ import (
 
 // SetFlags implements store.Store. A message in new goes to cur when its flags change.
 func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
-	return s.flag(ctx, name, len(keys), add, func(h *hand, i int, words []string) error {
+	lacks, secure, err := s.flag(ctx, name, len(keys), add, func(h *hand, i int, words []string) error {
 		return s.setFlags(ctx, h, keys[i], words, add, del)
 	})
+	if err == nil {
+		err = secure()
+	}
+	return lacks, err
 }
 
 // ChangeFlags implements store.FlagChanger. As long as the names of the files are not known, they are made of what is known of the messages:
 // to read and sort all names of a mailbox takes as long as thousands of renames. A name that is none, or is taken, is looked up.
-func (s *Store) ChangeFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
+func (s *Store) ChangeFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
 	return s.flag(ctx, name, len(entries), add, func(h *hand, i int, words []string) error {
 		e := &entries[i]
 		h.guess.spell(e.Flags, words, add, del)
@@ -51,11 +55,11 @@ func (g *guess) spell(f mail.Flags, words []string, add, del mail.Flags) {
 	g.want = lettersOf(f.Union(add).Minus(del), words, g.has)
 }
 
-// flag calls set for each of n messages, and makes what it did durable. It returns those of add that the mailbox cannot hold.
-func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, set func(h *hand, i int, words []string) error) (mail.Flags, error) {
-	fail := func(err error) (mail.Flags, error) {
-		return mail.Flags{}, s.trouble(fmt.Sprintf("set flags in %q", name), err)
-	}
+// flag calls set for each of n messages. It returns those of add that the mailbox cannot hold, and what makes durable what it did; if it
+// fails, that is done.
+func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, set func(h *hand, i int, words []string) error) (lacking mail.Flags, secure func() error, err error) {
+	trouble := func(err error) error { return s.trouble(fmt.Sprintf("set flags in %q", name), err) }
+	fail := func(err error) (mail.Flags, func() error, error) { return mail.Flags{}, nil, trouble(err) }
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
@@ -71,10 +75,15 @@ func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, 
 		return fail(err)
 	}
 	changed, err := s.handle(ctx, b, n, func(h *hand, i int) error { return set(h, i, words) })
-	if err = errors.Join(err, s.syncDirs(changed)); err != nil {
-		return fail(err)
+	if err != nil {
+		return fail(errors.Join(err, s.syncDirs(changed)))
 	}
-	return lacks(add, words), nil
+	return lacks(add, words), func() error {
+		if err := s.syncDirs(changed); err != nil {
+			return trouble(err)
+		}
+		return nil
+	}, nil
 }
 
 // hand is one of those that work on the messages of a mailbox at the same time.

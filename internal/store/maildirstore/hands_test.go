@@ -44,8 +44,11 @@ func TestHands(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(s *Store, list []mail.Entry) error{
 		"known": func(s *Store, list []mail.Entry) error {
-			_, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
-			return err
+			_, secure, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
+			if err != nil {
+				return err
+			}
+			return secure()
 		},
 		"looked up": func(s *Store, list []mail.Entry) error {
 			keys := make([]mail.Key, len(list))
@@ -156,7 +159,7 @@ func TestHandsFail(t *testing.T) {
 		root, list := crowd(t)
 		disk := &together{fail: string(list[at].Key)}
 		s := open(t, Config{Path: root, FS: disk})
-		_, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{})
+		_, _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{})
 		if !errors.Is(err, errDisk) {
 			t.Errorf("at %d: %v", at, err)
 		}
@@ -164,7 +167,7 @@ func TestHandsFail(t *testing.T) {
 			t.Errorf("at %d: the other one went on for %d; synced %v", at, disk.after, disk.synced)
 		}
 		disk.fail = ""
-		if _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{}); err != nil {
+		if _, _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{}); err != nil {
 			t.Error(err)
 		}
 		got := entries(t, s, "INBOX")

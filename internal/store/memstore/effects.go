@@ -218,12 +218,13 @@ func (s *Store) transfer(src *mailbox, p *message, dst *mailbox, want mail.Key, 
 }
 
 // ChangeFlags implements store.FlagChanger.
-func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, error) {
+func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
 	keys := make([]mail.Key, len(entries))
 	for i, e := range entries {
 		keys[i] = e.Key
 	}
-	return s.SetFlags(ctx, box, keys, add, del)
+	lacks, err := s.SetFlags(ctx, box, keys, add, del)
+	return lacks, func() error { return nil }, err
 }
 
 // SetFlags implements store.Store.

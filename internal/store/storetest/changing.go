@@ -73,8 +73,9 @@ func testChangeFlags(f *fixture) {
 		msgs[i].Flags = m.Flags.Union(add).Minus(del)
 	}
 	for range 2 {
-		lacks, err := s.ChangeFlags(f.ctx, box, list, add, del)
+		lacks, secure, err := s.ChangeFlags(f.ctx, box, list, add, del)
 		f.must(err, "change flags")
+		f.must(secure(), "make flags durable")
 		if !lacks.Empty() {
 			f.Errorf("lacks %v", lacks)
 		}
