@@ -15,6 +15,9 @@ type pool struct {
 	idle []*sqlite.Conn
 }
 
+// smallCache keeps less than the two megabytes for each that are usual: pairs are read in the order in which they are stored, mostly.
+const smallCache = "PRAGMA cache_size=-512"
+
 // mostIdle is how many connections are kept that nobody uses.
 const mostIdle = 4
 
@@ -54,7 +57,15 @@ func (p *pool) take() (*sqlite.Conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
-	return sqlite.Open(p.uri)
+	c, err := sqlite.Open(p.uri)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Exec(smallCache); err != nil {
+		_ = c.Close() // it has done nothing
+		return nil, err
+	}
+	return c, nil
 }
 
 func (p *pool) give(c *sqlite.Conn) {
