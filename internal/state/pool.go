@@ -11,8 +11,9 @@ import (
 type pool struct {
 	uri string
 
-	mu   sync.Mutex
-	idle []*sqlite.Conn
+	mu     sync.Mutex
+	idle   []*sqlite.Conn
+	closed bool
 }
 
 // smallCache keeps less than the two megabytes for each that are usual: pairs are read in the order in which they are stored, mostly.
@@ -71,7 +72,7 @@ func (p *pool) take() (*sqlite.Conn, error) {
 func (p *pool) give(c *sqlite.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.idle) < mostIdle && c.Idle() { // else what it reads would be of the past
+	if !p.closed && len(p.idle) < mostIdle && c.Idle() { // else what it reads would be of the past
 		p.idle = append(p.idle, c)
 		return
 	}
@@ -92,6 +93,6 @@ func (p *pool) close() error {
 			first = err
 		}
 	}
-	p.idle = nil
+	p.idle, p.closed = nil, true
 	return first
 }
