@@ -173,6 +173,8 @@ func (db *DB) version(ctx context.Context, fresh bool) (int, error) {
 		return 0, nil
 	case id != applicationID:
 		return 0, mail.WithHint(fmt.Errorf("%w: it is the database of another program", ErrDamaged), rebuildHint)
+	case version < 0:
+		return 0, damaged("version %d", version)
 	case version > len(migrations):
 		return 0, mail.WithHint(ErrNewer, newerHint)
 	}
