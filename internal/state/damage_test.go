@@ -117,7 +117,7 @@ func TestDamageIsSurvived(t *testing.T) {
 			bad[60] = 0xff // the version of the schema is below zero
 		}
 		at := random.IntN(len(bad))
-		for range 1 + random.IntN(20) {
+		for range min(i, 1+random.IntN(20)) {
 			switch random.IntN(4) {
 			case 0:
 				at = random.IntN(len(bad))
