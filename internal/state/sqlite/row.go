@@ -22,10 +22,11 @@ func (r *Row) Int(i int) int64 {
 	return sqlite3.Xsqlite3_column_int64(r.s.c.tls, r.s.at, int32(i)) //nolint:gosec // small
 }
 
-// Bytes returns a blob or text, nil for NULL. It is good until the next row.
+// Bytes returns a blob or text, nil for NULL. It is good until the next row. Its size is asked for first, because that turns text of a
+// database that keeps it in UTF-16, as another program's may, into UTF-8, elsewhere in memory.
 func (r *Row) Bytes(i int) []byte {
-	p := sqlite3.Xsqlite3_column_blob(r.s.c.tls, r.s.at, int32(i))  //nolint:gosec // small
 	n := sqlite3.Xsqlite3_column_bytes(r.s.c.tls, r.s.at, int32(i)) //nolint:gosec // small
+	p := sqlite3.Xsqlite3_column_blob(r.s.c.tls, r.s.at, int32(i))  //nolint:gosec // small
 	if p == 0 || n <= 0 {
 		return nil
 	}

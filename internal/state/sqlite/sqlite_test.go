@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -84,6 +85,31 @@ func TestValues(t *testing.T) {
 	}
 	if _, err := c.Exec("SELECT ?", struct{}{}); err == nil {
 		t.Error("an argument of a type that is none")
+	}
+}
+
+// TestUTF16: text comes as UTF-8 from a database that keeps it otherwise.
+func TestUTF16(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	exec(t, c, "PRAGMA encoding='UTF-16le'")
+	exec(t, c, "CREATE TABLE x (s TEXT)")
+	want := []string{"Entwürfe", "", "x", strings.Repeat("größer als der Puffer, ", 1000)}
+	for _, s := range want {
+		exec(t, c, "INSERT INTO x VALUES (?)", s)
+	}
+	n := 0
+	err := c.Query(t.Context(), "SELECT s, s FROM x ORDER BY rowid", nil, func(r *Row) error {
+		var s string
+		err := r.Scan(&s)
+		if s != want[n] || string(r.Bytes(1)) != want[n] || string(r.Bytes(0)) != want[n] {
+			t.Errorf("%.20q, want %.20q", s, want[n])
+		}
+		n++
+		return err
+	})
+	if err != nil || n != len(want) {
+		t.Error(n, err)
 	}
 }
 
