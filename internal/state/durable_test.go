@@ -32,3 +32,22 @@ func TestDurable(t *testing.T) {
 		t.Error(n, err)
 	}
 }
+
+// TestPanicInUpdate: a panic undoes the transaction, and leaves the database fit for the next one.
+func TestPanicInUpdate(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	func() {
+		defer func() { _ = recover() }()
+		_ = db.Update(t.Context(), true, func(tx *Tx) error {
+			if err := tx.PutBox(Box{Name: "Half"}); err != nil {
+				t.Error(err)
+			}
+			panic("stop")
+		})
+	}()
+	write(t, db, func(tx *Tx) error { return tx.PutBox(Box{Name: "Whole"}) })
+	if boxes, err := db.Boxes(t.Context()); err != nil || len(boxes) != 1 || boxes[0].Name != "Whole" {
+		t.Error(boxes, err)
+	}
+}

@@ -118,6 +118,13 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err := tx.exec("BEGIN IMMEDIATE"); err != nil {
 		return explain("write state database", err)
 	}
+	done := false
+	defer func() { // of a panic, too
+		w.remember(&tx.intents, done)
+		if !done {
+			_ = tx.exec("ROLLBACK") // SQLite may have done so itself
+		}
+	}()
 	err := fn(tx)
 	if err == nil {
 		err = tx.flush()
@@ -125,9 +132,6 @@ func (db *DB) Update(ctx context.Context, durable bool, fn func(*Tx) error) erro
 	if err == nil {
 		err = explain("write state database", tx.exec("COMMIT"))
 	}
-	w.remember(&tx.intents, err == nil)
-	if err != nil {
-		_ = tx.exec("ROLLBACK") // SQLite may have done so itself
-	}
+	done = err == nil
 	return err
 }

@@ -21,7 +21,7 @@ import (
 type Conn struct {
 	tls   *libc.TLS
 	db    uintptr
-	stmts map[string]*Stmt // by their text
+	stmts map[string]*Stmt // by their text, the first of each
 }
 
 // busyFor is how long a statement waits for another connection, in milliseconds.
@@ -59,7 +59,9 @@ func (c *Conn) Close() error {
 		return nil
 	}
 	for _, s := range c.stmts {
-		s.close()
+		for ; s != nil; s = s.next {
+			s.close()
+		}
 	}
 	var err error
 	if c.db != 0 {
@@ -77,11 +79,14 @@ func (c *Conn) Script(text string) error {
 	return c.check(sqlite3.Xsqlite3_exec(c.tls, c.db, z, 0, 0, 0))
 }
 
-// Prepare returns a statement, which is kept for the next time it is asked for. One that is under way is not: it gets a twin, and whoever
-// asked for it does not know the difference. Nor is a PRAGMA: some take effect when they are prepared, and then only (sqlite.org/pragma.html).
+// Prepare returns a statement, which is kept for the next time it is asked for. One that is under way gets a twin, and whoever asked for it
+// does not know the difference. A PRAGMA is not kept, and carried out once only: some take effect when they are prepared, and then only
+// (sqlite.org/pragma.html).
 func (c *Conn) Prepare(text string) (*Stmt, error) {
-	if s := c.stmts[text]; s != nil && !s.busy {
-		return s, nil
+	for s := c.stmts[text]; s != nil; s = s.next {
+		if !s.busy {
+			return s, nil
+		}
 	}
 	z := c.text(text)
 	defer c.free(z)
@@ -91,8 +96,8 @@ func (c *Conn) Prepare(text string) (*Stmt, error) {
 		return nil, err
 	}
 	s := &Stmt{c: c, at: *(*uintptr)(at(place))}
-	if s.kept = c.stmts[text] == nil && !strings.HasPrefix(text, "PRAGMA"); s.kept {
-		c.stmts[text] = s
+	if s.kept = !strings.HasPrefix(text, "PRAGMA"); s.kept {
+		s.next, c.stmts[text] = c.stmts[text], s
 	}
 	return s, nil
 }

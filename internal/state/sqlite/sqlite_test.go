@@ -198,6 +198,71 @@ func TestNested(t *testing.T) {
 	}
 }
 
+// TestTwin: the twin of a statement that is under way can be carried out as often as the statement itself.
+func TestTwin(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	const query = "SELECT ? + 1"
+	err := c.Query(t.Context(), query, []any{1}, func(*Row) error {
+		twin, err := c.Prepare(query)
+		for i := range int64(3) {
+			if err == nil {
+				err = twin.Int(1, i)
+			}
+			got := int64(0)
+			if err == nil {
+				err = twin.Query(t.Context(), func(r *Row) error { got = r.Int(0); return nil })
+			}
+			if got != i+1 {
+				t.Errorf("%d, want %d", got, i+1)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	setting, err := c.Prepare("PRAGMA synchronous")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := setting.Exec(); err != nil {
+		t.Error(err)
+	}
+	if _, err := setting.Exec(); err == nil {
+		t.Error("a setting that is made twice by one statement")
+	}
+}
+
+// TestPanic: a panic of who reads the rows does not leave the statement under way, with what it reads of the past.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.db")
+	w, r := openAt(t, path), openAt(t, path)
+	exec(t, w, "PRAGMA journal_mode=WAL")
+	exec(t, w, "CREATE TABLE x (i INTEGER)")
+	exec(t, w, "INSERT INTO x VALUES (1), (2)")
+	func() {
+		defer func() { _ = recover() }()
+		_ = r.Query(t.Context(), "SELECT i FROM x", nil, func(*Row) error { panic("stop") })
+	}()
+	exec(t, w, "INSERT INTO x VALUES (3)")
+	n := int64(0)
+	err := r.Query(t.Context(), "SELECT count(*) FROM x", nil, func(row *Row) error { n = row.Int(0); return nil })
+	if err != nil || n != 3 {
+		t.Errorf("%d rows, want 3: %v", n, err)
+	}
+	err = w.Query(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)", nil, func(row *Row) error {
+		if row.Int(0) != 0 {
+			t.Error("the log cannot be cut")
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
 // TestErrors: result codes are told apart, with SQLite's words, and leave the connection usable.
 func TestErrors(t *testing.T) {
 	t.Parallel()

@@ -8,12 +8,14 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// Stmt is a prepared statement. Its arguments are set one by one, from 1 on; then it is carried out, once: that takes them away.
+// Stmt is a prepared statement. Its arguments are set one by one, from 1 on; then it is carried out: that takes them away, and they can be
+// set again.
 type Stmt struct {
 	c    *Conn
 	at   uintptr
-	busy bool // it has arguments, or rows to come
-	kept bool // by its connection
+	busy bool  // it has arguments, or rows to come
+	kept bool  // by its connection
+	next *Stmt // of the same text
 	mem  memory
 }
 
@@ -82,8 +84,8 @@ const interruptEvery = 64
 // Query carries the statement out and calls fn for each row.
 func (s *Stmt) Query(ctx context.Context, fn func(*Row) error) error {
 	s.busy = true
+	defer s.reset() // whatever becomes of fn: what is not reset keeps an old moment, and the log from being cut
 	if err := ctx.Err(); err != nil {
-		s.reset()
 		return err
 	}
 	defer s.interruptible(ctx)()
@@ -91,14 +93,13 @@ func (s *Stmt) Query(ctx context.Context, fn func(*Row) error) error {
 	for n := 1; ; n++ {
 		rc := sqlite3.Xsqlite3_step(s.c.tls, s.at)
 		if rc != sqlite3.SQLITE_ROW {
-			return s.end(ctx, rc)
+			return s.result(ctx, rc)
 		}
 		err := fn(&row)
 		if err == nil && n%interruptEvery == 0 {
 			err = ctx.Err()
 		}
 		if err != nil {
-			s.reset()
 			return err
 		}
 	}
@@ -124,30 +125,30 @@ func (s *Stmt) interruptible(ctx context.Context) (stop func()) {
 // Exec carries the statement out, whatever rows it has, and returns how many it changed.
 func (s *Stmt) Exec() (changed int, err error) {
 	s.busy = true
+	defer s.reset()
 	rc := int32(sqlite3.SQLITE_ROW)
 	for rc == sqlite3.SQLITE_ROW {
 		rc = sqlite3.Xsqlite3_step(s.c.tls, s.at)
 	}
-	if err := s.end(context.Background(), rc); err != nil {
+	if err := s.result(context.Background(), rc); err != nil {
 		return 0, err
 	}
 	return int(sqlite3.Xsqlite3_changes(s.c.tls, s.c.db)), nil
 }
 
-// end gets the statement ready for the next time.
-func (s *Stmt) end(ctx context.Context, rc int32) error {
-	var err error
-	if rc != sqlite3.SQLITE_DONE {
-		err = s.c.check(rc)
-		if rc&0xff == sqlite3.SQLITE_INTERRUPT && ctx.Err() != nil {
-			err = ctx.Err()
-		}
+// result is what the last step says.
+func (s *Stmt) result(ctx context.Context, rc int32) error {
+	if rc == sqlite3.SQLITE_DONE {
+		return nil
 	}
-	s.reset()
-	return err
+	if rc&0xff == sqlite3.SQLITE_INTERRUPT && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return s.c.check(rc)
 }
 
-// reset ends the statement, and with it its rows. What it returns was returned by the last step already.
+// reset ends the statement, and with it its rows, and gets it ready for the next time. What SQLite returns was returned by the last step
+// already.
 func (s *Stmt) reset() {
 	sqlite3.Xsqlite3_reset(s.c.tls, s.at)
 	if !s.kept {
@@ -161,6 +162,7 @@ func (s *Stmt) reset() {
 
 func (s *Stmt) close() {
 	sqlite3.Xsqlite3_finalize(s.c.tls, s.at)
+	s.at = 0 // to use it once more is an error
 	s.mem.free(s.c)
 }
 
