@@ -158,8 +158,6 @@ func uri(path, query string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query
 }
 
-// connect opens a pool whose connections stay.
-
 // version returns the schema's version, 0 for a fresh file.
 func (db *DB) version(ctx context.Context, fresh bool) (int, error) {
 	var id, version, tables int

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"mailtwin/internal/state/sqlite"
@@ -18,6 +19,8 @@ type pool struct {
 
 // smallCache keeps less than the two megabytes for each that are usual: pairs are read in the order in which they are stored, mostly.
 const smallCache = "PRAGMA cache_size=-512"
+
+var errClosed = errors.New("the state database is closed")
 
 // mostIdle is how many connections are kept that nobody uses.
 const mostIdle = 4
@@ -37,20 +40,24 @@ func (p *pool) with(fn func(*sqlite.Conn) error) error {
 // moment lends a connection to fn, which sees all that it reads as it was at one moment. To begin with each query anew takes longer than to
 // look for a row, too.
 func (p *pool) moment(fn func(*sqlite.Conn) error) error {
-	return p.with(func(c *sqlite.Conn) error {
-		if _, err := c.Exec("BEGIN"); err != nil {
-			return explain("begin to read", err)
-		}
-		err := fn(c)
-		if _, ended := c.Exec("ROLLBACK"); err == nil { // it only read
-			err = explain("end reading", ended)
-		}
-		return err
-	})
+	c, err := p.take()
+	if err != nil {
+		return explain("begin to read", err)
+	}
+	defer p.give(c)
+	if _, err := c.Exec("BEGIN"); err != nil {
+		return explain("begin to read", err)
+	}
+	err = fn(c)
+	if _, ended := c.Exec("ROLLBACK"); err == nil { // it only read
+		err = explain("end reading", ended)
+	}
+	return err
 }
 
 func (p *pool) take() (*sqlite.Conn, error) {
 	p.mu.Lock()
+	closed := p.closed
 	if n := len(p.idle); n > 0 {
 		c := p.idle[n-1]
 		p.idle = p.idle[:n-1]
@@ -58,6 +65,9 @@ func (p *pool) take() (*sqlite.Conn, error) {
 		return c, nil
 	}
 	p.mu.Unlock()
+	if closed {
+		return nil, errClosed
+	}
 	c, err := sqlite.Open(p.uri)
 	if err != nil {
 		return nil, err
@@ -84,6 +94,7 @@ func (p *pool) Query(ctx context.Context, query string, args []any, fn func(*sql
 	return p.with(func(c *sqlite.Conn) error { return c.Query(ctx, query, args, fn) })
 }
 
+// close closes the connections; those that are lent, when they come back.
 func (p *pool) close() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

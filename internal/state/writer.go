@@ -48,7 +48,12 @@ func (w *writer) journal(query string) (mode string, err error) {
 	return mode, err
 }
 
-func (w *writer) close() error { return w.conn.Close() }
+// close waits for a transaction that is under way.
+func (w *writer) close() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conn.Close()
+}
 
 func (w *writer) synchronous(full bool) error {
 	if w.full == full {

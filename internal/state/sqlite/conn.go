@@ -72,8 +72,14 @@ func (c *Conn) Close() error {
 	return err
 }
 
+// errClosed is returned for a connection that is closed.
+func errClosed() error { return &Error{Code: sqlite3.SQLITE_MISUSE, text: "the connection is closed"} }
+
 // Script carries out statements without arguments and results.
 func (c *Conn) Script(text string) error {
+	if c.tls == nil {
+		return errClosed()
+	}
 	z := c.text(text)
 	defer c.free(z)
 	return c.check(sqlite3.Xsqlite3_exec(c.tls, c.db, z, 0, 0, 0))
@@ -87,6 +93,9 @@ func (c *Conn) Prepare(text string) (*Stmt, error) {
 		if !s.busy {
 			return s, nil
 		}
+	}
+	if c.tls == nil {
+		return nil, errClosed()
 	}
 	z := c.text(text)
 	defer c.free(z)
