@@ -358,6 +358,28 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
+// TestCancelledEarly: a context that ends just before the first step, when SQLite forgets an interrupt, ends the statement all the same.
+func TestCancelledEarly(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	s, err := c.Prepare("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n WHERE i < 20000000) SELECT count(*) FROM n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	stop := s.interruptible(ctx)
+	time.Sleep(20 * time.Millisecond)
+	var e *Error
+	if err := s.Query(context.Background(), func(*Row) error { return nil }); !errors.As(err, &e) || e.Code != 9 {
+		t.Error(err)
+	}
+	stop()
+	if err := c.Query(t.Context(), "SELECT 1", nil, func(*Row) error { return nil }); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSideBySide: connections of several goroutines read what another one writes, each transaction as a whole.
 func TestSideBySide(t *testing.T) {
 	t.Parallel()

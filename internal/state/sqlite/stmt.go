@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"sync"
+	"time"
 
+	"modernc.org/libc"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -105,21 +108,50 @@ func (s *Stmt) Query(ctx context.Context, fn func(*Row) error) error {
 	}
 }
 
+// interruptAgain is how long after an interrupt the next one comes: SQLite forgets one that comes before the first step.
+const interruptAgain = 5 * time.Millisecond
+
 // interruptible ends the statement when the context does; the function that it returns takes that back.
 func (s *Stmt) interruptible(ctx context.Context) (stop func()) {
 	if ctx.Done() == nil {
 		return func() {}
 	}
-	over := make(chan struct{})
-	undo := context.AfterFunc(ctx, func() {
-		sqlite3.Xsqlite3_interrupt(s.c.tls, s.c.db)
-		close(over)
-	})
+	w := &watch{db: s.c.db}
+	undo := context.AfterFunc(ctx, w.interrupt)
 	return func() {
-		if !undo() { // else the next statement is interrupted
-			<-over
+		if !undo() {
+			w.end()
 		}
 	}
+}
+
+// watch is over a statement whose context may end.
+type watch struct {
+	db   uintptr
+	mu   sync.Mutex
+	over bool // the next statement must not be interrupted
+}
+
+func (w *watch) interrupt() {
+	tls := libc.NewTLS() // that of the connection is in use
+	defer tls.Close()
+	for ; ; time.Sleep(interruptAgain) {
+		w.mu.Lock()
+		over := w.over
+		if !over {
+			sqlite3.Xsqlite3_interrupt(tls, w.db)
+		}
+		w.mu.Unlock()
+		if over {
+			return
+		}
+	}
+}
+
+func (w *watch) end() {
+	w.mu.Lock()
+	w.over = true
+	w.mu.Unlock()
 }
 
 // Exec carries the statement out, whatever rows it has, and returns how many it changed.
