@@ -77,7 +77,9 @@ func (r *Row) scanInt(v int64, place any) error {
 	case *int64:
 		*p = v
 	case *int:
-		*p = int(v)
+		if *p = int(v); int64(*p) != v { // on machines of 32 bits
+			return ErrType
+		}
 	case *uint8:
 		if v < 0 || v > math.MaxUint8 {
 			return ErrType

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -86,6 +87,10 @@ func TestValues(t *testing.T) {
 	if _, err := c.Exec("SELECT ?", struct{}{}); err == nil {
 		t.Error("an argument of a type that is none")
 	}
+	var e *Error
+	if _, err := c.Exec("SELECT ?", make([]byte, mostBytes+1)); !errors.As(err, &e) || e.Code != 18 { // it is not looked at, so takes no memory
+		t.Error(err)
+	}
 }
 
 // TestUTF16: text comes as UTF-8 from a database that keeps it otherwise.
@@ -124,6 +129,7 @@ func TestScanTypes(t *testing.T) {
 	}{
 		{"1", new(int64), true},
 		{"1", new(int), true},
+		{"1 << 40", new(int), math.MaxInt > math.MaxInt32},
 		{"1", new(bool), true},
 		{"255", new(uint8), true},
 		{"'x'", new(string), true},

@@ -3,7 +3,6 @@ package sqlite
 import (
 	"context"
 	"fmt"
-	"math"
 	"sync"
 	"time"
 
@@ -22,6 +21,11 @@ type Stmt struct {
 	mem  memory
 }
 
+// mostBytes is how large a value can be (SQLITE_MAX_LENGTH). Twice as much is a number on machines of 32 bits, too.
+const mostBytes = 1_000_000_000
+
+func errTooBig() error { return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"} }
+
 // Int sets an argument.
 func (s *Stmt) Int(i int, v int64) error {
 	s.busy = true
@@ -34,8 +38,8 @@ func (s *Stmt) Blob(i int, v []byte) error {
 	if v == nil {
 		return s.c.check(sqlite3.Xsqlite3_bind_null(s.c.tls, s.at, int32(i))) //nolint:gosec // small
 	}
-	if len(v) > math.MaxInt32 {
-		return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"}
+	if len(v) > mostBytes {
+		return errTooBig()
 	}
 	p := s.mem.put(s.c, v)
 	return s.c.check(sqlite3.Xsqlite3_bind_blob(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
@@ -44,8 +48,8 @@ func (s *Stmt) Blob(i int, v []byte) error {
 // Text sets an argument.
 func (s *Stmt) Text(i int, v string) error {
 	s.busy = true
-	if len(v) > math.MaxInt32 {
-		return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"}
+	if len(v) > mostBytes {
+		return errTooBig()
 	}
 	p := s.mem.put(s.c, []byte(v))
 	return s.c.check(sqlite3.Xsqlite3_bind_text(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
@@ -214,7 +218,7 @@ func (m *memory) put(c *Conn, b []byte) uintptr {
 		if m.at != 0 {
 			m.full = append(m.full, m.at)
 		}
-		m.size = max(2*m.size, 2*len(b), 256)
+		m.size = max(min(2*m.size, mostKept), 2*len(b), 256)
 		m.at, m.len = c.alloc(m.size), 0
 	}
 	p := m.at + uintptr(m.len)
