@@ -1,7 +1,10 @@
 package state
 
 import (
+	"bytes"
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -94,5 +97,60 @@ func TestExtent(t *testing.T) {
 		if n, high, err := db.Extent(t.Context(), "INBOX", side); n != want || high != keys[side] || err != nil {
 			t.Error(side, n, high, err)
 		}
+	}
+}
+
+// TestPairsByKeyDamaged: wherever a key that is asked for, among all others, or that lies between them is damaged to one that is not asked
+// for, the pairs come whole, or an error.
+func TestPairsByKeyDamaged(t *testing.T) {
+	t.Parallel()
+	const count = 400
+	path := filepath.Join(t.TempDir(), "state.db")
+	db, err := Open(t.Context(), path, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill(t, db, count)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var keys []mail.Key
+	for uid := uint32(2); uid <= count; uid += 2 {
+		keys = append(keys, mail.UIDKey(uid))
+	}
+	found, told := 0, 0
+	for _, uid := range []uint32{200, 201} {
+		for at := 0; ; at++ {
+			n := bytes.Index(good[at:], []byte(mail.UIDKey(uid)))
+			if n < 0 {
+				break
+			}
+			at += n
+			bad := bytes.Clone(good)
+			copy(bad[at:], mail.UIDKey(301)) // one that is there, and not asked for
+			if err := os.WriteFile(path, bad, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			db, err := Open(t.Context(), path, Options{ReadOnly: true})
+			if err != nil {
+				continue // it was something else
+			}
+			pairs, err := db.PairsByKey(t.Context(), "INBOX", mail.Remote, keys)
+			if found++; err != nil {
+				told++
+			} else if len(pairs) != len(keys) {
+				t.Errorf("key %d at %d: %d pairs without an error", uid, at, len(pairs))
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	if found < 4 || told < 4 { // in the table and in the index
+		t.Errorf("%d places, %d errors", found, told)
 	}
 }

@@ -239,7 +239,8 @@ func isDense(keys []mail.Key) bool {
 	return ok && also && last > first && int(last-first) < len(keys)*5/2
 }
 
-// between is PairsByKey for keys that are dense, in order. Of others only their key is read.
+// between is PairsByKey for keys that are dense, in order. Of others only their checksum is compared: a key that an index has wrong, and
+// that therefore is none of those, would hide the one that it should be, and all up to itself.
 func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []mail.Key) ([]mail.Pair, error) {
 	c := keyColumn(side)
 	pairs := make([]mail.Pair, 0, len(keys))
@@ -251,14 +252,15 @@ func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []
 		}
 		args := []any{id, []byte(keys[0]), []byte(keys[len(keys)-1])}
 		return conn.Query(ctx, "SELECT id, local, remote, data FROM pair WHERE mailbox = ?1 AND "+c+" BETWEEN ?2 AND ?3 ORDER BY "+c, args, func(row *sqlite.Row) error {
-			key := row.Bytes(1 + int(side))
+			r := pairRowOf(row, id)
+			key := [2][]byte{r.local, r.remote}[side]
 			for len(keys) > 0 && string(keys[0]) < string(key) {
 				keys = keys[1:]
 			}
 			if len(keys) == 0 || string(keys[0]) != string(key) {
-				return nil
+				_, err := r.content(space)
+				return err
 			}
-			r := pairRowOf(row, id)
 			p, err := r.pair(box, space)
 			pairs = append(pairs, p)
 			return err

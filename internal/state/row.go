@@ -129,11 +129,20 @@ func (r *pairRow) sum(content, space []byte) uint32 {
 	return c
 }
 
-// pair turns a row into a pair; an error if the checksum does not agree, or it cannot be one. It uses the capacity of space.
-func (r *pairRow) pair(box mail.Box, space []byte) (p mail.Pair, err error) {
+// content is what a pair has no columns for; an error if the checksum does not agree. It uses the capacity of space.
+func (r *pairRow) content(space []byte) ([]byte, error) {
 	content := r.data[:max(0, len(r.data)-crcSize)]
 	if len(r.data) < crcSize || binary.LittleEndian.Uint32(r.data[len(content):]) != r.sum(content, space) {
-		return p, damaged("pair %d", r.id)
+		return nil, damaged("pair %d", r.id)
+	}
+	return content, nil
+}
+
+// pair turns a row into a pair; an error if the checksum does not agree, or it cannot be one. It uses the capacity of space.
+func (r *pairRow) pair(box mail.Box, space []byte) (p mail.Pair, err error) {
+	content, err := r.content(space)
+	if err != nil {
+		return p, err
 	}
 	p = mail.Pair{ID: r.id, Box: box, Keys: [2]mail.Key{mail.Key(r.local), mail.Key(r.remote)}}
 	if !unpack(content, &p) {
