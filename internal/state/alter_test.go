@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"mailtwin/internal/mail"
 )
 
@@ -159,6 +161,94 @@ func TestAlterStale(t *testing.T) {
 			_ = db.Close()
 		}
 	}
+}
+
+// TestKeysGoRound: pairs that take each other's keys, in whatever order and circles, end with them, those too that are not stored as they
+// were read, and nothing is there twice. A key of a pair that keeps it is an error, and changes nothing.
+func TestKeysGoRound(t *testing.T) {
+	t.Parallel()
+	const count = 9
+	ctx := context.Background()
+	rapid.Check(t, func(rt *rapid.T) {
+		db, err := Memory(ctx)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		defer func() { _ = db.Close() }()
+		var was []mail.Pair
+		err = db.Update(ctx, false, func(tx *Tx) error {
+			for i := range count {
+				p := pairOf(i + 1)
+				if err := tx.PutPair(&p); err != nil {
+					return err
+				}
+				was = append(was, p)
+			}
+			return nil
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		places := rapid.Permutation([]int{0, 1, 2, 3, 4, 5, 6, 7, 8}).Draw(rt, "places")
+		stale := rapid.SliceOfNDistinct(rapid.IntRange(0, count-1), 0, 3, rapid.ID).Draw(rt, "stale")
+		foreign := rapid.IntRange(0, 3).Draw(rt, "foreign") == 0
+		err = db.Update(ctx, false, func(tx *Tx) error {
+			for _, i := range stale {
+				p := was[i]
+				p.Flags.System = mail.Draft
+				if err := tx.PutPair(&p); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		before, err := collect(db.Pairs(ctx, "INBOX", mail.Local))
+		if err != nil {
+			rt.Fatal(err)
+		}
+		want := map[int64]mail.Pair{}
+		err = db.Update(ctx, false, func(tx *Tx) error {
+			for i := range was {
+				p := was[i]
+				p.Keys[mail.Remote], p.Left = was[places[i]].Keys[mail.Remote], mail.LeftRefused
+				if foreign && i == count-1 {
+					p.Keys[mail.Remote] = was[places[0]].Keys[mail.Remote]
+				}
+				if err := tx.AlterPair(&was[i], &p); err != nil {
+					return err
+				}
+				want[p.ID] = p
+			}
+			return nil
+		})
+		if foreign {
+			if !isConstraint(err) {
+				rt.Fatal(err)
+			}
+			for clear(want); len(before) > 0; before = before[1:] {
+				want[before[0].ID] = before[0]
+			}
+		} else if err != nil {
+			rt.Fatal(err)
+		}
+		for _, side := range mail.Sides {
+			pairs, err := collect(db.Pairs(ctx, "INBOX", side))
+			if err != nil || len(pairs) != len(want) {
+				rt.Fatal(len(pairs), err)
+			}
+			for _, p := range pairs {
+				if p != want[p.ID] {
+					rt.Fatalf("%+v, want %+v", p, want[p.ID])
+				}
+			}
+		}
+		if err := db.Check(ctx); err != nil {
+			rt.Fatal(err)
+		}
+	})
 }
 
 func BenchmarkAlterPair(b *testing.B) {
