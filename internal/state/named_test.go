@@ -100,6 +100,20 @@ func TestExtent(t *testing.T) {
 	}
 }
 
+// TestPairsByID: pairs come once each, however often they are asked for, in the order of their ids.
+func TestPairsByID(t *testing.T) {
+	t.Parallel()
+	db := open(t)
+	fill(t, db, 10)
+	pairs, err := db.PairsByID(t.Context(), "INBOX", []int64{9, 3, 99, 3, 7})
+	if err != nil || len(pairs) != 3 || pairs[0].ID != 3 || pairs[1].ID != 7 || pairs[2].ID != 9 {
+		t.Error(pairs, err)
+	}
+	if pairs, err := db.PairsByID(t.Context(), "Other", []int64{3}); err != nil || len(pairs) != 0 {
+		t.Error(pairs, err)
+	}
+}
+
 // TestPairsByKeyDamaged: wherever a key that is asked for, among all others, or that lies between them is damaged to one that is not asked
 // for, the pairs come whole, or an error.
 func TestPairsByKeyDamaged(t *testing.T) {

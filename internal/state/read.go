@@ -272,8 +272,9 @@ func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []
 	return pairs, nil
 }
 
-// PairsByID returns those of the pairs of a mailbox that have these ids.
+// PairsByID returns those of the pairs of a mailbox that have these ids, in their order, each once.
 func (db *DB) PairsByID(ctx context.Context, box mail.Box, ids []int64) ([]mail.Pair, error) {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
 	return db.named(ctx, box, "id", len(ids), func(s *sqlite.Stmt, i int) error { return s.Int(2, ids[i]) })
 }
 
