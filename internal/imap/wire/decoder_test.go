@@ -327,6 +327,7 @@ func TestEncode(t *testing.T) {
 
 func FuzzDecoder(f *testing.F) {
 	f.Add([]byte("* 1 FETCH (UID 1 FLAGS (\\Seen) BODY[] {3}\r\nabc)\r\nA OK [X y] z\r\n"))
+	f.Add([]byte("{10000}\r\n00000000"))
 	f.Add([]byte("(((\"a\" {1}\r\nb) NIL) ~{0}\r\n) 1:*,5 [a]<3>\r\n"))
 	l := Limits{Line: 1 << 12, String: 1 << 10, Depth: 8, List: 50, Numbers: 50, Body: 1 << 16}
 	f.Fuzz(func(t *testing.T, in []byte) {
@@ -351,10 +352,11 @@ func FuzzDecoder(f *testing.F) {
 			var log strings.Builder
 			for k := 0; k < 200; k++ {
 				err := ops[(k*7+len(in))%len(ops)](d)
-				fmt.Fprint(&log, d.offset(), err != nil, " ")
-				if err != nil && !IsSyntax(err) {
+				if err != nil && !IsSyntax(err) { // the stream is over, wherever in a literal that was noticed
+					fmt.Fprint(&log, "over")
 					break
 				}
+				fmt.Fprint(&log, d.offset(), err != nil, " ")
 				if IsSyntax(err) && d.SkipLine() != nil {
 					break
 				}
