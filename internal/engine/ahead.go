@@ -18,7 +18,7 @@ const aheadSize = 2 * batchSize
 // same time, and no list of all changes is kept. Nothing is removed, so there is nothing to guard. What fails is left to the plan, and
 // told when that is carried out.
 type flagsAhead struct {
-	begun   bool
+	begun   bool // something was handed over
 	flags   *flagger
 	side    mail.Side // that has the news
 	waiting []plan.Flags
