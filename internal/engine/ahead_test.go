@@ -36,7 +36,7 @@ type flagWatch struct {
 	errs    int                  // events
 }
 
-func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
+func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (store.Changed, error) {
 	w := s.watch
 	w.mu.Lock()
 	w.calls++
@@ -44,10 +44,10 @@ func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []ma
 	w.mu.Unlock()
 	if before != nil {
 		if err := before(call); err != nil {
-			return mail.Flags{}, nil, err
+			return store.Changed{}, err
 		}
 	}
-	lacks, secure, err := s.Store.ChangeFlags(ctx, box, entries, add, del)
+	did, err := s.Store.ChangeFlags(ctx, box, entries, add, del)
 	if err == nil {
 		w.mu.Lock()
 		for _, e := range entries {
@@ -56,9 +56,10 @@ func (s *flagSetter) ChangeFlags(ctx context.Context, box mail.Box, entries []ma
 		w.mu.Unlock()
 	}
 	if w.durable != nil {
-		secure = func() error { return w.durable(call) }
+		did.Secure = func() error { return w.durable(call) }
 	}
-	return lacks.Union(w.lacks), secure, err
+	did.Lacks = did.Lacks.Union(w.lacks)
+	return did, err
 }
 
 func (s *flagSetter) Secure(ctx context.Context, box mail.Box, keys []mail.Key) error {
@@ -738,5 +739,49 @@ func TestFlagsAheadFirst(t *testing.T) {
 	}
 	if kept != aheadNews {
 		t.Errorf("%d of %d messages kept their flags when an older copy was restored", kept, aheadNews)
+	}
+}
+
+// TestFlagsOfMoved: a message that a user moves while flags are being set keeps the news of the other side: it is where it was moved to,
+// with these flags, on both sides.
+func TestFlagsOfMoved(t *testing.T) {
+	t.Parallel()
+	for n, at := range map[int]int{aheadNews: 2, 2: 1} { // news, and the call before which it is moved
+		for _, side := range mail.Sides {
+			t.Run(fmt.Sprintf("%d on the %s side", n, side), func(t *testing.T) {
+				t.Parallel()
+				w, watch := aheadWorld(t, side)
+				other := side.Other()
+				w.flagSome(side, n)
+				moved := slices.Sorted(slices.Values(w.keys(other, "INBOX")))[n-1]
+				watch.before = func(call int) error {
+					if call == at {
+						w.stores[other].MoveUser("INBOX", moved, "Archive")
+					}
+					return nil
+				}
+				first := w.sync().Summary
+				second := w.sync().Summary
+				if set := [2]int{first.FlaggedLocal + second.FlaggedLocal, first.FlaggedRemote + second.FlaggedRemote}; set[other] != n || set[side] != 0 {
+					t.Errorf("flags set: %v, want %d on the %s side", set, n, other)
+				}
+				w.equal(60)
+				for _, s := range w.stores {
+					flagged, there := 0, 0
+					for _, m := range s.Dump() {
+						if !m.Flags.Empty() {
+							flagged++
+						}
+						if m.Box == "Archive" {
+							there++
+						}
+					}
+					if flagged != n || there != 21 {
+						t.Errorf("%d have flags, want %d; %d are in the other mailbox, want 21", flagged, n, there)
+					}
+				}
+				w.still()
+			})
+		}
 	}
 }

@@ -62,7 +62,7 @@ func (r *run) flagger(b *boxRun) *flagger {
 }
 
 func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
-	did, err := f.run.flagBatch(ctx, list)
+	did, err := f.run.flagBatch(ctx, f.box, list)
 	if err == nil || !f.again || endsRun(err) {
 		f.run.count(func(s *Summary) {
 			s.FlaggedLocal += did.set[mail.Local]
@@ -121,12 +121,13 @@ func (r *run) later(ctx context.Context, commit func(*state.Tx) error, secure ..
 // flagged is what came of a batch of flags.
 type flagged struct {
 	set    [2]int                // how many messages changed, by side; also of a batch that failed
+	missed map[*mail.Pair]bool   // a message of these is not there any more: they stay as they are
 	secure []func() error        // make that durable
 	commit func(*state.Tx) error // remembers it
 }
 
-// flagBatch sets flags on both sides. The pairs stay as they are until that is remembered.
-func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (did flagged, err error) {
+// flagBatch sets flags of which a mailbox has the news, on both sides. The pairs stay as they are until that is remembered.
+func (r *run) flagBatch(ctx context.Context, b *boxRun, ops []plan.Flags) (did flagged, err error) {
 	was := make([]flagState, len(ops))
 	for i, op := range ops {
 		was[i] = flagState{op.Pair.Flags, op.Pair.Lacks}
@@ -152,12 +153,25 @@ func (r *run) flagBatch(ctx context.Context, ops []plan.Flags) (did flagged, err
 	r.mu.Lock()
 	for c, list := range groups {
 		for _, op := range list {
-			r.did(r.boxes[c.box], c.side, op.Pair.Keys[c.side], op.Want.Minus(op.Pair.Lacks[c.side]))
+			if !did.missed[op.Pair] {
+				r.did(r.boxes[c.box], c.side, op.Pair.Keys[c.side], op.Want.Minus(op.Pair.Lacks[c.side]))
+			}
 		}
 	}
+	for p := range did.missed {
+		r.missed[b.name], r.missed[p.Box] = true, true
+	}
 	r.mu.Unlock()
+	for i, op := range ops {
+		if did.missed[op.Pair] {
+			op.Pair.Lacks = was[i].lacks
+		}
+	}
 	did.commit = func(tx *state.Tx) error {
 		for i, op := range ops {
+			if did.missed[op.Pair] {
+				continue
+			}
 			old := *op.Pair
 			old.Flags, old.Lacks = was[i].flags, was[i].lacks
 			op.Pair.Flags = op.Want
@@ -204,25 +218,46 @@ type flagState struct {
 // flagGroup sets the same flags on many messages of one side.
 func (r *run) flagGroup(ctx context.Context, c flagChange, ops []*plan.Flags, did *flagged) error {
 	release := r.hold(c.box)
-	lacks, secure, err := r.setFlags(ctx, c, ops)
+	now, err := r.setFlags(ctx, c, ops)
 	release()
 	if err != nil {
 		return fmt.Errorf("set flags on the %s side: %w", c.side, err)
 	}
-	if secure != nil {
-		did.secure = append(did.secure, secure)
+	if now.Secure != nil {
+		did.secure = append(did.secure, now.Secure)
 	}
 	for _, op := range ops {
-		op.Pair.Lacks[c.side] = op.Pair.Lacks[c.side].Minus(c.add).Union(lacks.And(c.add))
+		op.Pair.Lacks[c.side] = op.Pair.Lacks[c.side].Minus(c.add).Union(now.Lacks.And(c.add))
 	}
-	if !c.add.Minus(lacks).Empty() || !c.del.Empty() {
-		did.set[c.side] += len(ops)
+	if !c.add.Minus(now.Lacks).Empty() || !c.del.Empty() {
+		did.set[c.side] += len(ops) - len(now.Missing)
 	}
+	did.miss(c.side, ops, now.Missing)
 	return nil
 }
 
-// setFlags has the store set flags, in the order of keys. They are durable once secure has returned; nil: they are.
-func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (lacks mail.Flags, secure func() error, err error) {
+// miss notes messages that somebody moved or removed meanwhile. That the flags of such a pair are equal must not be remembered: where the
+// message is now, it has those that it had, which would look like a change.
+func (d *flagged) miss(side mail.Side, ops []*plan.Flags, keys []mail.Key) {
+	if len(keys) == 0 {
+		return
+	}
+	if d.missed == nil {
+		d.missed = map[*mail.Pair]bool{}
+	}
+	gone := make(map[mail.Key]bool, len(keys))
+	for _, k := range keys {
+		gone[k] = true
+	}
+	for _, op := range ops {
+		if gone[op.Pair.Keys[side]] {
+			d.missed[op.Pair] = true
+		}
+	}
+}
+
+// setFlags has the store set flags, in the order of keys. Where it says no more, all of them are there, and durable.
+func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (did store.Changed, err error) {
 	if s, ok := r.stores[c.side].(store.FlagChanger); ok {
 		entries := make([]mail.Entry, len(ops))
 		for i, op := range ops {
@@ -236,8 +271,8 @@ func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (la
 		keys[i] = op.Pair.Keys[c.side]
 	}
 	slices.Sort(keys)
-	lacks, err = r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
-	return lacks, nil, err
+	did.Lacks, err = r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
+	return did, err
 }
 
 // stampFor returns the stamp of a side's copy, as far as it is known.

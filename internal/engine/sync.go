@@ -54,8 +54,9 @@ type run struct {
 
 	mu      sync.Mutex // guards what follows
 	res     Result
-	changed bool // the account has been marked as under change
-	noted   int  // effects that echoes may be compared with
+	changed bool              // the account has been marked as under change
+	missed  map[mail.Box]bool // a message of them was not where it was seen: what was seen must be seen again
+	noted   int               // effects that echoes may be compared with
 }
 
 // boxRun is one mailbox in a run.
@@ -118,7 +119,7 @@ func newRun(o Options) *run {
 	if o.Events == nil {
 		o.Events = func(Event) {}
 	}
-	r := &run{o: o, db: o.State, stores: o.Stores, boxes: map[mail.Box]*boxRun{}}
+	r := &run{o: o, db: o.State, stores: o.Stores, boxes: map[mail.Box]*boxRun{}, missed: map[mail.Box]bool{}}
 	r.res.Summary = Summary{Event: "summary", Account: o.Account, DryRun: o.DryRun}
 	return r
 }

@@ -105,9 +105,16 @@ type Store interface {
 
 // FlagChanger is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
 type FlagChanger interface {
-	// ChangeFlags is SetFlags, but that what it did is durable only once secure has returned without an error: more can be changed
-	// meanwhile. entries have Key, Flags and Stamp as they are known; a message that has other flags by now keeps these, but for add and del.
-	ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (lacks mail.Flags, secure func() error, err error)
+	// ChangeFlags is SetFlags, but that it tells more of what came of it. entries have Key, Flags and Stamp as they are known; a message
+	// that has other flags by now keeps these, but for add and del.
+	ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (Changed, error)
+}
+
+// Changed is what came of a change of flags.
+type Changed struct {
+	Lacks   mail.Flags   // of those added, what the mailbox cannot hold
+	Missing []mail.Key   // messages that are not there any more
+	Secure  func() error // what was done is durable once this has returned without an error; more can be changed meanwhile
 }
 
 // Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of

@@ -17,18 +17,18 @@ import (
 
 // SetFlags implements store.Store. A message in new goes to cur when its flags change.
 func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
-	lacks, secure, err := s.flag(ctx, name, len(keys), add, func(h *hand, i int, words []string) error {
+	did, err := s.flag(ctx, name, len(keys), add, func(h *hand, i int, words []string) error {
 		return s.setFlags(ctx, h, keys[i], words, add, del)
 	})
 	if err == nil {
-		err = secure()
+		err = did.Secure()
 	}
-	return lacks, err
+	return did.Lacks, err
 }
 
 // ChangeFlags implements store.FlagChanger. As long as the names of the files are not known, they are made of what is known of the messages:
 // to read and sort all names of a mailbox takes as long as thousands of renames. A name that is none, or is taken, is looked up.
-func (s *Store) ChangeFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
+func (s *Store) ChangeFlags(ctx context.Context, name mail.Box, entries []mail.Entry, add, del mail.Flags) (store.Changed, error) {
 	return s.flag(ctx, name, len(entries), add, func(h *hand, i int, words []string) error {
 		e := &entries[i]
 		h.guess.spell(e.Flags, words, add, del)
@@ -55,11 +55,10 @@ func (g *guess) spell(f mail.Flags, words []string, add, del mail.Flags) {
 	g.want = lettersOf(f.Union(add).Minus(del), words, g.has)
 }
 
-// flag calls set for each of n messages. It returns those of add that the mailbox cannot hold, and what makes durable what it did; if it
-// fails, that is done.
-func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, set func(h *hand, i int, words []string) error) (lacking mail.Flags, secure func() error, err error) {
+// flag calls set for each of n messages. If it fails, what it did is durable.
+func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, set func(h *hand, i int, words []string) error) (did store.Changed, err error) {
 	trouble := func(err error) error { return s.trouble(fmt.Sprintf("set flags in %q", name), err) }
-	fail := func(err error) (mail.Flags, func() error, error) { return mail.Flags{}, nil, trouble(err) }
+	fail := func(err error) (store.Changed, error) { return store.Changed{}, trouble(err) }
 	if err := s.writable(ctx); err != nil {
 		return fail(err)
 	}
@@ -74,22 +73,23 @@ func (s *Store) flag(ctx context.Context, name mail.Box, n int, add mail.Flags, 
 	if err != nil {
 		return fail(err)
 	}
-	changed, err := s.handle(ctx, b, n, func(h *hand, i int) error { return set(h, i, words) })
+	changed, missing, err := s.handle(ctx, b, n, func(h *hand, i int) error { return set(h, i, words) })
 	if err != nil {
 		return fail(errors.Join(err, s.syncDirs(changed)))
 	}
-	return lacks(add, words), func() error {
+	return store.Changed{Lacks: lacks(add, words), Missing: missing, Secure: func() error {
 		if err := s.syncDirs(changed); err != nil {
 			return trouble(err)
 		}
 		return nil
-	}, nil
+	}}, nil
 }
 
 // hand is one of those that work on the messages of a mailbox at the same time.
 type hand struct {
 	*finder
 	changed folders // to be synced
+	missing []mail.Key
 	guess   guess
 }
 
@@ -100,8 +100,8 @@ const (
 	worthHands = 4 * inHand
 )
 
-// handle calls do for each of n messages, of many for two at a time. It returns the folders that changed.
-func (s *Store) handle(ctx context.Context, b *box, n int, do func(h *hand, i int) error) (folders, error) {
+// handle calls do for each of n messages, of many for two at a time. It returns the folders that changed, and what was not there.
+func (s *Store) handle(ctx context.Context, b *box, n int, do func(h *hand, i int) error) (changed folders, missing []mail.Key, err error) {
 	hands := make([]hand, 1, mostHands)
 	if n >= worthHands {
 		hands = hands[:mostHands]
@@ -128,14 +128,14 @@ func (s *Store) handle(ctx context.Context, b *box, n int, do func(h *hand, i in
 			}
 		})
 	}
-	err := g.Wait()
-	changed := hands[0].changed
-	for _, h := range hands[1:] {
+	err = g.Wait()
+	for _, h := range hands {
 		for _, dir := range h.changed {
 			changed.add(dir)
 		}
+		missing = append(missing, h.missing...)
 	}
-	return changed, err
+	return changed, missing, err
 }
 
 // flagGuessed renames the file of a message whose name follows from its key and flags; false if there is no such file, or it takes a look
@@ -199,7 +199,11 @@ func (s *Store) setFlags(ctx context.Context, h *hand, key mail.Key, words []str
 		}
 		return err
 	})
-	if ok && name != "" {
+	switch {
+	case err != nil:
+	case !ok:
+		h.missing = append(h.missing, key)
+	case name != "":
 		h.note(key, name, true)
 	}
 	return err

@@ -64,7 +64,7 @@ func TestChangeFlags(t *testing.T) {
 			if st, err := (osFS{}).Stat(filepath.Join(root, "INBOX", known), false); err == nil {
 				e.Stamp = stampOf(st)
 			}
-			if _, _, err := s.ChangeFlags(t.Context(), "INBOX", []mail.Entry{e}, mail.Flags{System: mail.Flagged &^ test.del}, mail.Flags{System: test.del}); err != nil {
+			if _, err := s.ChangeFlags(t.Context(), "INBOX", []mail.Entry{e}, mail.Flags{System: mail.Flagged &^ test.del}, mail.Flags{System: test.del}); err != nil {
 				t.Fatal(err)
 			}
 			var got []string
@@ -102,7 +102,7 @@ func TestChangeFlagsMany(t *testing.T) {
 		list = append(list, mail.Entry{Key: k, Flags: mail.Flags{System: mail.Seen}})
 	}
 	for _, add := range []mail.System{mail.Flagged, mail.Draft} {
-		if _, _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: add}, mail.Flags{}); err != nil {
+		if _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: add}, mail.Flags{}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,11 +44,11 @@ func TestHands(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(s *Store, list []mail.Entry) error{
 		"known": func(s *Store, list []mail.Entry) error {
-			_, secure, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
+			did, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
 			if err != nil {
 				return err
 			}
-			return secure()
+			return did.Secure()
 		},
 		"looked up": func(s *Store, list []mail.Entry) error {
 			keys := make([]mail.Key, len(list))
@@ -159,7 +159,7 @@ func TestHandsFail(t *testing.T) {
 		root, list := crowd(t)
 		disk := &together{fail: string(list[at].Key)}
 		s := open(t, Config{Path: root, FS: disk})
-		_, _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{})
+		_, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{})
 		if !errors.Is(err, errDisk) {
 			t.Errorf("at %d: %v", at, err)
 		}
@@ -167,7 +167,7 @@ func TestHandsFail(t *testing.T) {
 			t.Errorf("at %d: the other one went on for %d; synced %v", at, disk.after, disk.synced)
 		}
 		disk.fail = ""
-		if _, _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{}); err != nil {
+		if _, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{}); err != nil {
 			t.Error(err)
 		}
 		got := entries(t, s, "INBOX")
@@ -206,7 +206,7 @@ func TestHandle(t *testing.T) {
 		handled := make([]atomic.Int32, n)
 		var hands sync.Map
 		second := make(chan struct{})
-		got, err := s.handle(t.Context(), &box{}, n, func(h *hand, i int) error {
+		got, _, err := s.handle(t.Context(), &box{}, n, func(h *hand, i int) error {
 			handled[i].Add(1)
 			if _, known := hands.LoadOrStore(h, true); !known && n >= worthHands {
 				if i == 0 {

@@ -264,11 +264,11 @@ func TestPowerEffects(t *testing.T) {
 			for i, k := range p.keys {
 				list = append(list, mail.Entry{Key: k, Stamp: p.stamps[i]})
 			}
-			_, secure, err := p.s.ChangeFlags(p.Context(), "INBOX", list, mail.Flags{System: mail.Flagged, Keywords: "word"}, mail.Flags{})
+			did, err := p.s.ChangeFlags(p.Context(), "INBOX", list, mail.Flags{System: mail.Flagged, Keywords: "word"}, mail.Flags{})
 			if err != nil {
 				return err
 			}
-			return secure()
+			return did.Secure()
 		},
 		"delete": func(p *powerRun) error {
 			var list []mail.Entry

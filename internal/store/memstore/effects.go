@@ -218,23 +218,32 @@ func (s *Store) transfer(src *mailbox, p *message, dst *mailbox, want mail.Key, 
 }
 
 // ChangeFlags implements store.FlagChanger.
-func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (mail.Flags, func() error, error) {
+func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (store.Changed, error) {
 	keys := make([]mail.Key, len(entries))
 	for i, e := range entries {
 		keys[i] = e.Key
 	}
-	lacks, err := s.SetFlags(ctx, box, keys, add, del)
-	return lacks, func() error { return nil }, err
+	lacks, missing, err := s.flag(ctx, box, keys, add, del)
+	return store.Changed{Lacks: lacks, Missing: missing, Secure: func() error { return nil }}, err
 }
 
 // SetFlags implements store.Store.
 func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
-	err := s.begin(ctx)
-	lacks := s.opts.Storable.Lacks(add)
+	lacks, _, err := s.flag(ctx, box, keys, add, del)
+	return lacks, err
+}
+
+func (s *Store) flag(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (lacks mail.Flags, missing []mail.Key, err error) {
+	err = s.begin(ctx)
+	lacks = s.opts.Storable.Lacks(add)
 	add = add.Minus(lacks)
 	for i := 0; i < len(keys) && err == nil; i++ {
 		var m message
-		if m, err = s.get(box, keys[i]); err != nil || m.body == nil {
+		if m, err = s.get(box, keys[i]); err != nil {
+			continue
+		}
+		if m.body == nil {
+			missing = append(missing, keys[i])
 			continue
 		}
 		err = s.effect(ctx, Effect{Method: SetFlags, Box: box, Key: m.key}, func(*Effect) error {
@@ -247,9 +256,9 @@ func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add
 		})
 	}
 	if err != nil {
-		return mail.Flags{}, fmt.Errorf("set flags in %q: %w", box, err)
+		return mail.Flags{}, nil, fmt.Errorf("set flags in %q: %w", box, err)
 	}
-	return lacks, nil
+	return lacks, missing, nil
 }
 
 // setFlags changes the flags of a message that is there; it is no modification if they stay as they are.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/store"
@@ -73,11 +74,11 @@ func testChangeFlags(f *fixture) {
 		msgs[i].Flags = m.Flags.Union(add).Minus(del)
 	}
 	for range 2 {
-		lacks, secure, err := s.ChangeFlags(f.ctx, box, list, add, del)
+		did, err := s.ChangeFlags(f.ctx, box, list, add, del)
 		f.must(err, "change flags")
-		f.must(secure(), "make flags durable")
-		if !lacks.Empty() {
-			f.Errorf("lacks %v", lacks)
+		f.must(did.Secure(), "make flags durable")
+		if !did.Lacks.Empty() || !slices.Equal(did.Missing, []mail.Key{list[0].Key}) {
+			f.Errorf("lacks %v; missing %v", did.Lacks, did.Missing)
 		}
 		f.holds(box, msgs...)
 	}
