@@ -31,6 +31,9 @@ func (r *run) connect(ctx context.Context) error {
 		g.Go(func() error {
 			greeting, err := r.stores[side].Hello(gctx, account.Hints[side])
 			r.greet[side] = greeting
+			if err == nil && side == mail.Local && r.lists {
+				r.listLocal(gctx)
+			}
 			return err
 		})
 	}
@@ -111,6 +114,7 @@ func (r *run) begin(ctx context.Context) error {
 	if err := r.update(ctx, true, func(tx *state.Tx) error { return tx.SetAccount(r.account) }); err != nil {
 		return err
 	}
+	r.local = nil
 	for _, side := range mail.Sides {
 		if err := r.stores[side].SetRoot(ctx, r.account.Roots[side], r.account.NextRun); err != nil {
 			return err

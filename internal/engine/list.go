@@ -15,10 +15,23 @@ import (
 	"mailtwin/internal/store"
 )
 
+// listLocal lists the mailboxes of the local side while the server greets. What fails is done again.
+func (r *run) listLocal(ctx context.Context) {
+	if list, err := r.stores[mail.Local].Boxes(ctx); err == nil {
+		r.local = &list
+	}
+}
+
 // statuses asks both sides for their mailboxes at the same time.
 func (r *run) statuses(ctx context.Context) (lists [2][]store.Status, err error) {
 	g, ctx := errgroup.WithContext(ctx)
+	local := r.local
+	r.local = nil // once: what is asked for again may have changed
 	for _, side := range mail.Sides {
+		if local != nil && side == mail.Local {
+			lists[side] = *local
+			continue
+		}
 		g.Go(func() (err error) {
 			lists[side], err = r.stores[side].Boxes(ctx)
 			return err

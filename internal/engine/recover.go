@@ -24,6 +24,7 @@ func (r *run) recover(ctx context.Context) error {
 	if len(open[0])+len(open[1]) == 0 && len(intents) == 0 {
 		return nil
 	}
+	r.local = nil
 	if r.o.DryRun {
 		r.note("", "the last sync was interrupted; the next one settles what it left open first")
 		return nil

@@ -41,10 +41,12 @@ type run struct {
 	suspect string // why no deletion can be trusted in this run
 	retry   bool   // refused messages are tried again
 	boxes   map[mail.Box]*boxRun
-	order   []*boxRun // those that are looked at, by name
-	listed  int       // selected mailboxes
-	fresh   bool      // a mailbox came into being since the list
-	dropped bool      // disappearances were left to the next run
+	order   []*boxRun       // those that are looked at, by name
+	listed  int             // selected mailboxes
+	lists   bool            // mailboxes are going to be listed
+	local   *[]store.Status // the list of the local side, if it was asked for while the server greeted
+	fresh   bool            // a mailbox came into being since the list
+	dropped bool            // disappearances were left to the next run
 
 	unconfirmed bool          // see mayHaveMoved
 	atOnce      bool          // disappearances are confirmed before moves are looked for
@@ -127,6 +129,7 @@ func newRun(o Options) *run {
 // sync is View, Plan, Guard, Apply, Commit.
 func (r *run) sync(ctx context.Context) error {
 	r.phase(PhaseConnect)
+	r.lists = r.o.crash == nil // else the order of all steps counts
 	if err := r.connect(ctx); err != nil {
 		return err
 	}
