@@ -214,16 +214,17 @@ func (tx *Tx) alterPairs(list []change, query string) error {
 
 // alterPair alters a row; it returns how many rows were as the change says, 1 or 0.
 func (tx *Tx) alterPair(s *sqlite.Stmt, c *change, was, is int64, shift bool) (n int, err error) {
-	err = errors.Join(s.Int(1, c.pair.ID), s.Blob(2, tx.rowOf(&c.was, was).data))
+	s.Int(1, c.pair.ID)
+	s.Blob(2, tx.rowOf(&c.was, was).data)
 	r := tx.rowOf(&c.pair, is)
-	err = errors.Join(err, s.Blob(3, r.data))
+	s.Blob(3, r.data)
 	if shift {
-		err = errors.Join(err, s.Int(4, r.mailbox), s.Blob(5, r.local), s.Blob(6, r.remote), s.Int(7, r.remains))
+		s.Int(4, r.mailbox)
+		s.Blob(5, r.local)
+		s.Blob(6, r.remote)
+		s.Int(7, r.remains)
 	}
-	if n, ran := s.Exec(); err == nil {
-		return n, ran
-	}
-	return 0, err
+	return s.Exec()
 }
 
 // isConstraint reports whether a statement was undone because a row would break a constraint.
@@ -237,10 +238,13 @@ func (tx *Tx) insertRow(r pairRow) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(s.Int(1, r.id), s.Int(2, r.mailbox), s.Blob(3, r.local), s.Blob(4, r.remote), s.Int(5, r.remains), s.Blob(6, r.data))
-	if _, ran := s.Exec(); err == nil {
-		err = ran
-	}
+	s.Int(1, r.id)
+	s.Int(2, r.mailbox)
+	s.Blob(3, r.local)
+	s.Blob(4, r.remote)
+	s.Int(5, r.remains)
+	s.Blob(6, r.data)
+	_, err = s.Exec()
 	return err
 }
 

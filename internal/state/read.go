@@ -222,7 +222,7 @@ func (db *DB) PairsByKey(ctx context.Context, box mail.Box, side mail.Side, keys
 	if isDense(keys) {
 		return db.between(ctx, box, side, keys)
 	}
-	return db.named(ctx, box, c, len(keys), func(s *sqlite.Stmt, i int) error { return s.Blob(2, []byte(keys[i])) })
+	return db.named(ctx, box, c, len(keys), func(s *sqlite.Stmt, i int) { s.Blob(2, []byte(keys[i])) })
 }
 
 // denseFrom is how many keys are worth a look at what is between them.
@@ -275,11 +275,11 @@ func (db *DB) between(ctx context.Context, box mail.Box, side mail.Side, keys []
 // PairsByID returns those of the pairs of a mailbox that have these ids, in their order, each once.
 func (db *DB) PairsByID(ctx context.Context, box mail.Box, ids []int64) ([]mail.Pair, error) {
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	return db.named(ctx, box, "id", len(ids), func(s *sqlite.Stmt, i int) error { return s.Int(2, ids[i]) })
+	return db.named(ctx, box, "id", len(ids), func(s *sqlite.Stmt, i int) { s.Int(2, ids[i]) })
 }
 
 // named returns pairs of a mailbox by the values of a column, which bind sets.
-func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, bind func(s *sqlite.Stmt, i int) error) ([]mail.Pair, error) {
+func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, bind func(s *sqlite.Stmt, i int)) ([]mail.Pair, error) {
 	if n == 0 {
 		return nil, nil
 	}
@@ -295,14 +295,15 @@ func (db *DB) named(ctx context.Context, box mail.Box, column string, n int, bin
 			return err
 		}
 		for i := range n {
-			err := errors.Join(s.Int(1, id), bind(s, i))
-			ran := s.Query(ctx, func(row *sqlite.Row) error {
+			s.Int(1, id)
+			bind(s, i)
+			err := s.Query(ctx, func(row *sqlite.Row) error {
 				r := pairRowOf(row, id)
 				p, err := r.pair(box, space)
 				pairs = append(pairs, p)
 				return err
 			})
-			if err = errors.Join(err, ran); err != nil {
+			if err != nil {
 				return err
 			}
 		}

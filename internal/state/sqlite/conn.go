@@ -120,9 +120,7 @@ func (c *Conn) Query(ctx context.Context, text string, args []any, fn func(*Row)
 	if err != nil {
 		return err
 	}
-	if err := s.bind(args); err != nil {
-		return err
-	}
+	s.bind(args)
 	return s.Query(ctx, fn)
 }
 
@@ -132,9 +130,7 @@ func (c *Conn) Exec(text string, args ...any) (changed int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := s.bind(args); err != nil {
-		return 0, err
-	}
+	s.bind(args)
 	return s.Exec()
 }
 

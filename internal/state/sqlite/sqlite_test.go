@@ -178,12 +178,10 @@ func TestNested(t *testing.T) {
 		t.Errorf("%d rows, in each of them 2: %d", n, inner)
 	}
 	half, err := c.Prepare(query)
-	if err == nil {
-		err = half.Int(1, 3)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}
+	half.Int(1, 3)
 	if n := count(1, func() {}); n != 3 {
 		t.Errorf("%d rows while the statement has an argument", n)
 	}
@@ -212,11 +210,9 @@ func TestTwin(t *testing.T) {
 	err := c.Query(t.Context(), query, []any{1}, func(*Row) error {
 		twin, err := c.Prepare(query)
 		for i := range int64(3) {
-			if err == nil {
-				err = twin.Int(1, i)
-			}
 			got := int64(0)
 			if err == nil {
+				twin.Int(1, i)
 				err = twin.Query(t.Context(), func(r *Row) error { got = r.Int(0); return nil })
 			}
 			if got != i+1 {
@@ -426,4 +422,57 @@ func TestSideBySide(t *testing.T) {
 	}
 	close(done)
 	all.Wait()
+}
+
+// TestBadArgument: a statement with an argument that cannot be set does nothing, whatever is set after it, and says why; the next time it
+// is as good as new.
+func TestBadArgument(t *testing.T) {
+	t.Parallel()
+	c := open(t)
+	if _, err := c.Exec("CREATE TABLE t (a)"); err != nil {
+		t.Fatal(err)
+	}
+	for _, kept := range []bool{true, false} {
+		work := func() {
+			t.Helper()
+			s, err := c.Prepare("INSERT INTO t VALUES (?)")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Int(2, 7) // there is no second one
+			s.Int(1, 7)
+			var e *Error
+			if n, err := s.Exec(); !errors.As(err, &e) || n != 0 {
+				t.Errorf("%d changed, %v", n, err)
+			}
+		}
+		if kept {
+			work()
+			continue
+		}
+		err := c.Query(t.Context(), "SELECT 1", nil, func(*Row) error { work(); return nil })
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := c.Exec("INSERT INTO t VALUES (?)", struct{}{}); err == nil || !strings.Contains(err.Error(), "unexpected type") {
+		t.Error(err)
+	}
+	if err := c.Query(t.Context(), "SELECT a FROM t WHERE a = ?", []any{1, 2}, func(*Row) error { return nil }); err == nil {
+		t.Error("a query with one argument too many")
+	}
+	if n, err := c.Exec("INSERT INTO t VALUES (?)", 8); n != 1 || err != nil {
+		t.Errorf("%d inserted, %v", n, err)
+	}
+	rows := 0
+	err := c.Query(t.Context(), "SELECT a FROM t", nil, func(r *Row) error {
+		rows++
+		if r.Int(0) != 8 {
+			t.Errorf("a row with %d", r.Int(0))
+		}
+		return nil
+	})
+	if rows != 1 || err != nil {
+		t.Errorf("%d rows, %v", rows, err)
+	}
 }

@@ -11,12 +11,13 @@ import (
 )
 
 // Stmt is a prepared statement. Its arguments are set one by one, from 1 on; then it is carried out: that takes them away, and they can be
-// set again.
+// set again. If one cannot be set, that is the error of carrying it out, and nothing is done.
 type Stmt struct {
 	c    *Conn
 	at   uintptr
 	busy bool  // it has arguments, or rows to come
 	kept bool  // by its connection
+	err  error // of the first argument that could not be set
 	next *Stmt // of the same text
 	mem  memory
 }
@@ -27,62 +28,71 @@ const mostBytes = 1_000_000_000
 func errTooBig() error { return &Error{Code: sqlite3.SQLITE_TOOBIG, text: "value too big"} }
 
 // Int sets an argument.
-func (s *Stmt) Int(i int, v int64) error {
-	s.busy = true
-	return s.c.check(sqlite3.Xsqlite3_bind_int64(s.c.tls, s.at, int32(i), v)) //nolint:gosec // small
+func (s *Stmt) Int(i int, v int64) {
+	s.set(sqlite3.Xsqlite3_bind_int64(s.c.tls, s.at, int32(i), v)) //nolint:gosec // small
 }
 
 // Blob sets an argument; nil is NULL. The bytes are copied.
-func (s *Stmt) Blob(i int, v []byte) error {
-	s.busy = true
-	if v == nil {
-		return s.c.check(sqlite3.Xsqlite3_bind_null(s.c.tls, s.at, int32(i))) //nolint:gosec // small
+func (s *Stmt) Blob(i int, v []byte) {
+	switch {
+	case v == nil:
+		s.set(sqlite3.Xsqlite3_bind_null(s.c.tls, s.at, int32(i))) //nolint:gosec // small
+	case len(v) > mostBytes:
+		s.fail(errTooBig())
+	default:
+		p := s.mem.put(s.c, v)
+		s.set(sqlite3.Xsqlite3_bind_blob(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
 	}
-	if len(v) > mostBytes {
-		return errTooBig()
-	}
-	p := s.mem.put(s.c, v)
-	return s.c.check(sqlite3.Xsqlite3_bind_blob(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
 }
 
 // Text sets an argument.
-func (s *Stmt) Text(i int, v string) error {
-	s.busy = true
+func (s *Stmt) Text(i int, v string) {
 	if len(v) > mostBytes {
-		return errTooBig()
+		s.fail(errTooBig())
+		return
 	}
 	p := s.mem.put(s.c, []byte(v))
-	return s.c.check(sqlite3.Xsqlite3_bind_text(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
+	s.set(sqlite3.Xsqlite3_bind_text(s.c.tls, s.at, int32(i), p, int32(len(v)), 0)) //nolint:gosec // see above
 }
 
-func (s *Stmt) bind(args []any) (err error) {
+// set takes what came of setting an argument.
+func (s *Stmt) set(rc int32) {
+	s.busy = true
+	if rc != sqlite3.SQLITE_OK {
+		s.fail(s.c.check(rc))
+	}
+}
+
+func (s *Stmt) fail(err error) {
+	s.busy = true
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+func (s *Stmt) bind(args []any) {
 	for i, arg := range args {
 		switch v := arg.(type) {
 		case nil:
-			err = s.Blob(i+1, nil)
+			s.Blob(i+1, nil)
 		case int64:
-			err = s.Int(i+1, v)
+			s.Int(i+1, v)
 		case int:
-			err = s.Int(i+1, int64(v))
+			s.Int(i+1, int64(v))
 		case bool:
 			n := int64(0)
 			if v {
 				n = 1
 			}
-			err = s.Int(i+1, n)
+			s.Int(i+1, n)
 		case string:
-			err = s.Text(i+1, v)
+			s.Text(i+1, v)
 		case []byte:
-			err = s.Blob(i+1, v)
+			s.Blob(i+1, v)
 		default:
-			err = fmt.Errorf("bind argument %d: unexpected type %T", i+1, arg)
-		}
-		if err != nil {
-			s.reset()
-			return err
+			s.fail(fmt.Errorf("bind argument %d: unexpected type %T", i+1, arg))
 		}
 	}
-	return nil
 }
 
 // interruptEvery is how many rows are read between two looks at the context.
@@ -92,6 +102,9 @@ const interruptEvery = 64
 func (s *Stmt) Query(ctx context.Context, fn func(*Row) error) error {
 	s.busy = true
 	defer s.reset() // whatever becomes of fn: what is not reset keeps an old moment, and the log from being cut
+	if s.err != nil {
+		return s.err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -162,6 +175,9 @@ func (w *watch) end() {
 func (s *Stmt) Exec() (changed int, err error) {
 	s.busy = true
 	defer s.reset()
+	if s.err != nil {
+		return 0, s.err
+	}
 	rc := int32(sqlite3.SQLITE_ROW)
 	for rc == sqlite3.SQLITE_ROW {
 		rc = sqlite3.Xsqlite3_step(s.c.tls, s.at)
@@ -186,6 +202,7 @@ func (s *Stmt) result(ctx context.Context, rc int32) error {
 // reset ends the statement, and with it its rows, and gets it ready for the next time. What SQLite returns was returned by the last step
 // already.
 func (s *Stmt) reset() {
+	s.err = nil
 	sqlite3.Xsqlite3_reset(s.c.tls, s.at)
 	if !s.kept {
 		s.close()
