@@ -256,7 +256,7 @@ func (d *flagged) miss(side mail.Side, ops []*plan.Flags, keys []mail.Key) {
 	}
 }
 
-// setFlags has the store set flags, in the order of keys. Where it says no more, all of them are there, and durable.
+// setFlags has the store set flags, in the order of keys.
 func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (did store.Changed, err error) {
 	if s, ok := r.stores[c.side].(store.FlagChanger); ok {
 		entries := make([]mail.Entry, len(ops))
@@ -271,8 +271,7 @@ func (r *run) setFlags(ctx context.Context, c flagChange, ops []*plan.Flags) (di
 		keys[i] = op.Pair.Keys[c.side]
 	}
 	slices.Sort(keys)
-	did.Lacks, err = r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
-	return did, err
+	return r.stores[c.side].SetFlags(ctx, c.box, keys, c.add, c.del)
 }
 
 // stampFor returns the stamp of a side's copy, as far as it is known.

@@ -77,9 +77,8 @@ type Store interface {
 	// Move moves messages from one mailbox to others of this store, or copies them if keep; body, flags and date stay. Intents
 	// have From.Box == from. A source that is not there any more has neither Key nor Err.
 	Move(ctx context.Context, from mail.Box, intents []mail.Intent, keep bool) ([]mail.Done, error)
-	// SetFlags adds and removes flags of messages. It returns those of add that the mailbox cannot hold. A message that is
-	// not there any more is passed over.
-	SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (lacks mail.Flags, err error)
+	// SetFlags adds and removes flags of messages. A message that is not there any more is passed over.
+	SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (Changed, error)
 	// Delete removes messages: to the attic, to trash, or for good, as the store is configured. It returns those that could only be
 	// marked (see Caps.NoExpunge). The idents are what the engine knows: a store that can compare a sample with them first
 	// returns ErrEpoch if one differs. A message that is not there any more is passed over.
@@ -105,16 +104,16 @@ type Store interface {
 
 // FlagChanger is a store that sets flags faster on messages of which it is told what flags they have, since that is a part of their names.
 type FlagChanger interface {
-	// ChangeFlags is SetFlags, but that it tells more of what came of it. entries have Key, Flags and Stamp as they are known; a message
-	// that has other flags by now keeps these, but for add and del.
+	// ChangeFlags is SetFlags, but that what it did is durable only once Changed.Secure has returned: more can be changed meanwhile. entries
+	// have Key, Flags and Stamp as they are known; a message that has other flags by now keeps these, but for add and del.
 	ChangeFlags(ctx context.Context, box mail.Box, entries []mail.Entry, add, del mail.Flags) (Changed, error)
 }
 
 // Changed is what came of a change of flags.
 type Changed struct {
 	Lacks   mail.Flags   // of those added, what the mailbox cannot hold
-	Missing []mail.Key   // messages that are not there any more
-	Secure  func() error // what was done is durable once this has returned without an error; more can be changed meanwhile
+	Missing []mail.Key   // messages that are not there any more, as far as that was seen
+	Secure  func() error // makes durable what was done; nil: it is
 }
 
 // Teller is a store that tells which messages a view is going to show as changed, many at a time, before it returns: what is known of

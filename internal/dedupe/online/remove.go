@@ -177,13 +177,18 @@ func (r *remover) pass(ctx context.Context) (groups [][]uint32, err error) {
 		for k, g := range list {
 			keys[k] = r.key(groups[g][0])
 		}
-		lacks, err := r.o.Store.SetFlags(ctx, r.o.Boxes[c.box], keys, what[c], mail.Flags{})
+		did, err := r.o.Store.SetFlags(ctx, r.o.Boxes[c.box], keys, what[c], mail.Flags{})
 		if err != nil {
 			return nil, err
 		}
 		for _, g := range list {
-			if r.res.Flagged++; !lacks.Empty() {
-				r.skip(groups[g][1:], fmt.Sprintf("the mailbox of the one that stays cannot hold its keywords %v", lacks))
+			if slices.Contains(did.Missing, r.key(groups[g][0])) {
+				r.skip(groups[g][1:], goneMeanwhile)
+				groups[g] = groups[g][:1]
+				continue
+			}
+			if r.res.Flagged++; !did.Lacks.Empty() {
+				r.skip(groups[g][1:], fmt.Sprintf("the mailbox of the one that stays cannot hold its keywords %v", did.Lacks))
 				groups[g] = groups[g][:1]
 			}
 		}

@@ -259,6 +259,16 @@ func TestLeftAlone(t *testing.T) {
 			t.Errorf("%+v, %v", res, err)
 		}
 	})
+	t.Run("the one that stays goes at the last moment", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t, memstore.Options{})
+		w.store = bereft{w.server}
+		w.put(mail.Inbox, text("a", "b"), "", 2)
+		w.put(mail.Inbox, text("a", "b"), "k", 1)
+		if res, err := w.remove(nil); err != nil || res.Removed != 0 || res.Skipped != 1 || res.Flagged != 0 || len(w.in(mail.Inbox)) != 1 {
+			t.Errorf("%+v, %v", res, err)
+		}
+	})
 	t.Run("keywords that cannot be held", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t, memstore.Options{})
@@ -282,13 +292,24 @@ func TestLeftAlone(t *testing.T) {
 	})
 }
 
+// bereft is a server from which messages go as their flags are to be set.
+type bereft struct{ *memstore.Store }
+
+func (s bereft) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
+	for _, k := range keys {
+		s.DeleteUser(box, k)
+	}
+	return s.Store.SetFlags(ctx, box, keys, add, del)
+}
+
 // wordless is a server that cannot hold new keywords any more.
 type wordless struct{ store.Store }
 
-func (s wordless) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
+func (s wordless) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
 	lacks := mail.Flags{Keywords: add.Keywords}
-	_, err := s.Store.SetFlags(ctx, box, keys, add.Minus(lacks), del)
-	return lacks, err
+	did, err := s.Store.SetFlags(ctx, box, keys, add.Minus(lacks), del)
+	did.Lacks = lacks
+	return did, err
 }
 
 // TestRenumbered: a mailbox that is renumbered between two runs gives its UIDs to other messages; the journal keeps both.

@@ -10,14 +10,15 @@ import (
 )
 
 // SetFlags implements store.Store.
-func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (lacks mail.Flags, err error) {
+func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (did store.Changed, err error) {
 	err = s.change(ctx, box, highest(keys), func(c *conn) error {
 		holds := storable(c.sel.PermanentFlags)
 		var names []string
-		names, lacks = flagNames(holds, add)
+		names, did.Lacks = flagNames(holds, add)
 		gone, _ := flagNames(holds, del)
 		var calls []*imap.Call[imap.StoreResult]
-		for _, set := range setOf(keys).Split(maxSet) {
+		all := setOf(keys)
+		for _, set := range all.Split(maxSet) {
 			if len(names) > 0 {
 				calls = append(calls, c.client.UIDStore(set, imap.StoreOptions{Mode: imap.Add, Flags: names, Silent: true}))
 			}
@@ -25,13 +26,61 @@ func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add
 				calls = append(calls, c.client.UIDStore(set, imap.StoreOptions{Mode: imap.Remove, Flags: gone, Silent: true}))
 			}
 		}
-		return waitAll(ctx, calls)
+		if err := waitAll(ctx, calls); err != nil || len(calls) == 0 {
+			return err
+		}
+		did.Missing, err = s.missing(ctx, c, all, calls)
+		return err
 	})
 	if err != nil {
-		return mail.Flags{}, fmt.Errorf("set flags in %q: %w", box, err)
+		return store.Changed{}, fmt.Errorf("set flags in %q: %w", box, err)
 	}
-	return lacks, nil
+	return did, nil
 }
+
+// missing returns the messages of a set that are not there any more, after their flags were stored. A server that keeps MODSEQ tells of each
+// message that it changes, even if silent (RFC 7162 section 3.1.3); one of which it tells nothing had these flags, or is not there:
+// that is asked. A server that told of none although all were there is not asked again.
+func (s *Store) missing(ctx context.Context, c *conn, set imap.NumSet, calls []*imap.Call[imap.StoreResult]) ([]mail.Key, error) {
+	if !c.condstor {
+		return nil, nil
+	}
+	var told, there imap.NumSet
+	for _, call := range calls {
+		res, _ := call.Result()
+		for _, m := range res.Messages {
+			told.Add(m.UID)
+		}
+	}
+	if told.Empty() && (s.silent.Load() || set.Len() > maxQuiet) {
+		return nil, nil
+	}
+	quiet := without(set, told)
+	for _, part := range quiet.Split(maxSet) {
+		_, err := c.client.UIDFetch(part, imap.FetchItems{}, imap.FetchOptions{}, func(m *imap.Message) error {
+			there.Add(m.UID)
+			return nil
+		}).Wait(ctx)
+		if refusal(err) != nil {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	lacking := without(quiet, there)
+	if told.Empty() && lacking.Empty() {
+		s.silent.Store(true)
+	}
+	var missing []mail.Key
+	for uid := range lacking.All() {
+		missing = append(missing, mail.UIDKey(uid))
+	}
+	return missing, nil
+}
+
+// maxQuiet is of how many messages it is asked whether they are there where a server told of none.
+const maxQuiet = 100
 
 // waitAll waits for all calls and returns the first error.
 func waitAll[T any](ctx context.Context, calls []*imap.Call[T]) (first error) {

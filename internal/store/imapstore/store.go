@@ -73,6 +73,7 @@ type Store struct {
 	few      bool                       // few mailboxes are to be viewed, see turn
 	viewing  chan struct{}              // has something while one of them is
 	unlisted atomic.Bool                // a message had a keyword that FLAGS did not name, see hear
+	silent   atomic.Bool                // STORE is not answered with MODSEQ, see missing
 	views    int                        // how many were taken
 	viewed   map[mail.Box]int           // the number of the last view of each mailbox
 	ahead    *reach

@@ -16,14 +16,14 @@ import (
 )
 
 // SetFlags implements store.Store. A message in new goes to cur when its flags change.
-func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
+func (s *Store) SetFlags(ctx context.Context, name mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
 	did, err := s.flag(ctx, name, len(keys), add, func(h *hand, i int, words []string) error {
 		return s.setFlags(ctx, h, keys[i], words, add, del)
 	})
 	if err == nil {
-		err = did.Secure()
+		err, did.Secure = did.Secure(), nil
 	}
-	return did.Lacks, err
+	return did, err
 }
 
 // ChangeFlags implements store.FlagChanger. As long as the names of the files are not known, they are made of what is known of the messages:

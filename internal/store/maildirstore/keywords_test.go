@@ -12,7 +12,8 @@ import (
 
 func setWords(t *testing.T, s *Store, key mail.Key, words ...string) (lacks mail.Flags, err error) {
 	t.Helper()
-	return s.SetFlags(t.Context(), "INBOX", []mail.Key{key}, mail.Flags{Keywords: mail.Keywords(words...)}, mail.Flags{})
+	did, err := s.SetFlags(t.Context(), "INBOX", []mail.Key{key}, mail.Flags{Keywords: mail.Keywords(words...)}, mail.Flags{})
+	return did.Lacks, err
 }
 
 func write(t *testing.T, path, text string) {

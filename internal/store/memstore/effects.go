@@ -223,27 +223,23 @@ func (s *Store) ChangeFlags(ctx context.Context, box mail.Box, entries []mail.En
 	for i, e := range entries {
 		keys[i] = e.Key
 	}
-	lacks, missing, err := s.flag(ctx, box, keys, add, del)
-	return store.Changed{Lacks: lacks, Missing: missing, Secure: func() error { return nil }}, err
+	did, err := s.SetFlags(ctx, box, keys, add, del)
+	did.Secure = func() error { return nil }
+	return did, err
 }
 
 // SetFlags implements store.Store.
-func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
-	lacks, _, err := s.flag(ctx, box, keys, add, del)
-	return lacks, err
-}
-
-func (s *Store) flag(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (lacks mail.Flags, missing []mail.Key, err error) {
+func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (did store.Changed, err error) {
 	err = s.begin(ctx)
-	lacks = s.opts.Storable.Lacks(add)
-	add = add.Minus(lacks)
+	did.Lacks = s.opts.Storable.Lacks(add)
+	add = add.Minus(did.Lacks)
 	for i := 0; i < len(keys) && err == nil; i++ {
 		var m message
 		if m, err = s.get(box, keys[i]); err != nil {
 			continue
 		}
 		if m.body == nil {
-			missing = append(missing, keys[i])
+			did.Missing = append(did.Missing, keys[i])
 			continue
 		}
 		err = s.effect(ctx, Effect{Method: SetFlags, Box: box, Key: m.key}, func(*Effect) error {
@@ -256,9 +252,9 @@ func (s *Store) flag(ctx context.Context, box mail.Box, keys []mail.Key, add, de
 		})
 	}
 	if err != nil {
-		return mail.Flags{}, nil, fmt.Errorf("set flags in %q: %w", box, err)
+		return store.Changed{}, fmt.Errorf("set flags in %q: %w", box, err)
 	}
-	return lacks, missing, nil
+	return did, nil
 }
 
 // setFlags changes the flags of a message that is there; it is no modification if they stay as they are.

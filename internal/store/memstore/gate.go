@@ -112,8 +112,8 @@ func (g *Gate) Move(ctx context.Context, from mail.Box, intents []mail.Intent, k
 }
 
 // SetFlags implements store.Store.
-func (g *Gate) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
-	return get(g, SetFlags, func() (mail.Flags, error) { return g.Store.SetFlags(ctx, box, keys, add, del) })
+func (g *Gate) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
+	return get(g, SetFlags, func() (store.Changed, error) { return g.Store.SetFlags(ctx, box, keys, add, del) })
 }
 
 // Delete implements store.Store.

@@ -185,7 +185,7 @@ func (m *mutant) Move(ctx context.Context, from mail.Box, intents []mail.Intent,
 	return m.Store.Move(m.ctx(ctx), from, intents, (keep || m.keepAll) && !m.takeAll)
 }
 
-func (m *mutant) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (mail.Flags, error) {
+func (m *mutant) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
 	if m.noDel {
 		del = mail.Flags{}
 	}

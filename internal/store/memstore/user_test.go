@@ -117,9 +117,9 @@ func TestStorable(t *testing.T) {
 	s, k := opened(t, Options{Storable: mail.Storable{Flags: mail.Flags{System: mail.Seen, Keywords: "Work"}}}, 1)
 	all := mail.Flags{System: mail.AllSystem, Keywords: "Play Work"}
 	held := mail.Flags{System: mail.Seen, Keywords: "Work"}
-	lacks, err := s.SetFlags(t.Context(), "A", k, all, mail.Flags{})
-	if err != nil || !lacks.Equal(all.Minus(held)) || !s.Dump()[0].Flags.Equal(held) {
-		t.Errorf("set %v, lacks %v, %v", s.Dump()[0].Flags, lacks, err)
+	did, err := s.SetFlags(t.Context(), "A", k, all, mail.Flags{})
+	if err != nil || !did.Lacks.Equal(all.Minus(held)) || !s.Dump()[0].Flags.Equal(held) {
+		t.Errorf("set %v, lacks %v, %v", s.Dump()[0].Flags, did.Lacks, err)
 	}
 	s.Deliver("B", all, text(1), 1)
 	s.SetFlagsUser("B", mail.UIDKey(1), all, mail.Flags{})

@@ -21,12 +21,12 @@ func testSetFlags(f *fixture) {
 		msgs[i].Key = d.Key
 	}
 	before := f.entry(box, msgs[0].Key)
-	lacks, err := f.s.SetFlags(f.ctx, box, keysOf(msgs[:3]),
+	did, err := f.s.SetFlags(f.ctx, box, keysOf(msgs[:3]),
 		mail.Flags{System: mail.Seen | mail.Answered, Keywords: f.keywords("New", "new-er")},
 		mail.Flags{System: mail.Flagged, Keywords: f.keywords("old", "absent")})
 	f.must(err, "set flags")
-	if !lacks.Empty() {
-		f.Errorf("lacks %v", lacks)
+	if !did.Lacks.Empty() || len(did.Missing) > 0 {
+		f.Errorf("lacks %v; missing %v", did.Lacks, did.Missing)
 	}
 	seen := mail.Seen | mail.Answered
 	msgs[0].Flags = mail.Flags{System: seen | mail.Draft, Keywords: f.keywords("Kept", "New", "new-er")}
@@ -97,8 +97,11 @@ func testSetFlagsUnknown(f *fixture) {
 	f.must(f.u.Delete(box, msgs[1].Key), "delete as user")
 	keys := append(keysOf(msgs), f.unknown(msgs[0].Key))
 	for range 2 {
-		_, err := f.s.SetFlags(f.ctx, box, keys, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
+		did, err := f.s.SetFlags(f.ctx, box, keys, mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
 		f.must(err, "set flags")
+		if slices.Sort(did.Missing); len(did.Missing) > 0 && !slices.Equal(did.Missing, slices.Sorted(slices.Values([]mail.Key{keys[1], keys[3]}))) {
+			f.Errorf("missing: %v", did.Missing)
+		}
 	}
 	msgs[0].Flags.System, msgs[2].Flags.System = mail.Flagged, mail.Flagged
 	f.holds(box, msgs[0], msgs[2])

@@ -66,15 +66,15 @@ func (f *fixture) echoed(box mail.Box, m []Message) *mail.Expected {
 	f.Helper()
 	want := &mail.Expected{Total: 7}
 	add := mail.Flags{System: mail.Seen, Keywords: f.keywords("work")}
-	lacks, err := f.s.SetFlags(f.ctx, box, keysOf(m[:2]), add, mail.Flags{})
+	did, err := f.s.SetFlags(f.ctx, box, keysOf(m[:2]), add, mail.Flags{})
 	f.must(err, "set flags")
 	for _, x := range m[:2] {
-		want.Add(x.Key, add.Minus(lacks))
+		want.Add(x.Key, add.Minus(did.Lacks))
 	}
-	lacks, err = f.s.SetFlags(f.ctx, box, keysOf(m[1:2]), mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
+	did, err = f.s.SetFlags(f.ctx, box, keysOf(m[1:2]), mail.Flags{System: mail.Flagged}, mail.Flags{System: mail.Seen})
 	f.must(err, "set flags again")
 	flagged := add.Union(mail.Flags{System: mail.Flagged}).Minus(mail.Flags{System: mail.Seen})
-	want.Add(m[1].Key, flagged.Minus(lacks))
+	want.Add(m[1].Key, flagged.Minus(did.Lacks))
 	put := []Message{f.message(mail.Answered), f.message(0), f.message(mail.Seen | mail.Flagged)}
 	put[1].Flags.Keywords = f.keywords("Private", "$Forwarded")
 	for i, d := range f.put(box, put...) {
