@@ -263,16 +263,39 @@ func TestFlagsAheadViewFails(t *testing.T) {
 	}
 }
 
+// plainSetter is a store that sets flags by SetFlags alone.
+type plainSetter struct {
+	store.Store
+	watch *flagWatch
+}
+
+func (s *plainSetter) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add, del mail.Flags) (store.Changed, error) {
+	s.watch.calls++
+	if err := s.watch.before(s.watch.calls); err != nil {
+		return store.Changed{}, err
+	}
+	return s.Store.SetFlags(ctx, box, keys, add, del)
+}
+
 // TestFlagsOfMoved: a message that a user moves while flags are being set keeps the news of the other side: it is where it was moved to,
 // with these flags, on both sides.
 func TestFlagsOfMoved(t *testing.T) {
 	t.Parallel()
-	for n, at := range map[int]int{aheadNews: 2, 2: 1} { // news, and the call before which it is moved
+	for n, at := range map[int]int{aheadNews: 2, 2: 1, 1: -1} { // news, and the call before which it is moved; below zero: of SetFlags
 		for _, side := range mail.Sides {
 			t.Run(fmt.Sprintf("%d on the %s side", n, side), func(t *testing.T) {
 				t.Parallel()
 				w, watch := aheadWorld(t, side)
 				other := side.Other()
+				if watched := w.wrap; at < 0 {
+					at = -at
+					w.wrap = func(side mail.Side, s store.Store) store.Store {
+						if s = watched(side, s); side == other {
+							return &plainSetter{s, watch}
+						}
+						return s
+					}
+				}
 				w.flagSome(side, n)
 				moved := slices.Sorted(slices.Values(w.keys(other, "INBOX")))[n-1]
 				watch.before = func(call int) error {

@@ -59,6 +59,7 @@ func (r *run) apply(ctx context.Context) error {
 			}
 		}
 	}
+	r.reopen()
 	return r.removeBoxes(ctx)
 }
 

@@ -12,6 +12,13 @@ import (
 	"mailtwin/internal/store"
 )
 
+// reopen has mailboxes seen again of which a message was not where it was seen.
+func (r *run) reopen() {
+	for name := range r.missed {
+		r.boxes[name].open = true
+	}
+}
+
 // commit advances the marks of mailboxes in which everything seen was done, and writes what status shows. A run in which
 // nothing happened writes nothing.
 func (r *run) commit(ctx context.Context) error {
@@ -24,9 +31,7 @@ func (r *run) commit(ctx context.Context) error {
 			}
 		}
 	}
-	for name := range r.missed {
-		r.boxes[name].open = true
-	}
+	r.reopen()
 	r.proveEchoes(ctx)
 	kept, err := r.reportKept(ctx)
 	if err != nil {

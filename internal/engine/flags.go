@@ -72,6 +72,9 @@ func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
 	if err := errors.Join(f.rest(), err); err != nil {
 		return err
 	}
+	if n := len(did.missed); n > 0 {
+		f.run.note(f.box.name, "messages that were moved or removed while their flags were set: %d; the next sync looks again", n)
+	}
 	f.done += len(list)
 	f.run.progress(f.box, PhaseFlags, mail.Local, "flag", f.done, f.total, 0)
 	f.wait = f.run.later(ctx, did.commit, did.secure...)

@@ -15,21 +15,41 @@ import (
 	"mailtwin/internal/store"
 )
 
+// listFresh is how old a list of the local side may be: who waits for a password does something else meanwhile, with the mailboxes or
+// with the disk.
+const listFresh = time.Second
+
+// aheadList is a list of the local side that was made while the server greeted.
+type aheadList struct {
+	boxes []store.Status
+	at    time.Time
+}
+
 // listLocal lists the mailboxes of the local side while the server greets. What fails is done again.
 func (r *run) listLocal(ctx context.Context) {
+	at := time.Now()
 	if list, err := r.stores[mail.Local].Boxes(ctx); err == nil {
-		r.local = &list
+		r.local = &aheadList{list, at}
 	}
+}
+
+// takeLocal returns the list of the local side, once, if it is of use.
+func (r *run) takeLocal() (list []store.Status, ok bool) {
+	a := r.local
+	r.local = nil
+	if a == nil || time.Since(a.at) > listFresh {
+		return nil, false
+	}
+	return a.boxes, true
 }
 
 // statuses asks both sides for their mailboxes at the same time.
 func (r *run) statuses(ctx context.Context) (lists [2][]store.Status, err error) {
 	g, ctx := errgroup.WithContext(ctx)
-	local := r.local
-	r.local = nil // once: what is asked for again may have changed
+	local, known := r.takeLocal()
 	for _, side := range mail.Sides {
-		if local != nil && side == mail.Local {
-			lists[side] = *local
+		if known && side == mail.Local {
+			lists[side] = local
 			continue
 		}
 		g.Go(func() (err error) {

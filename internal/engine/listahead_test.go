@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -12,14 +13,17 @@ import (
 	"mailtwin/internal/store/memstore"
 )
 
-// lister counts how often its mailboxes are listed.
+// lister counts how often its mailboxes are listed. The first time may fail.
 type lister struct {
 	store.Store
 	listed *atomic.Int32
+	fails  *atomic.Bool
 }
 
 func (s *lister) Boxes(ctx context.Context) ([]store.Status, error) {
-	s.listed.Add(1)
+	if s.listed.Add(1) == 1 && s.fails.Load() {
+		return nil, errors.New("cannot be listed now")
+	}
 	return s.Store.Boxes(ctx)
 }
 
@@ -41,9 +45,10 @@ func TestListedAhead(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Delta: true})
 	var listed atomic.Int32
+	var fails atomic.Bool
 	w.wrap = func(side mail.Side, s store.Store) store.Store {
 		if side == mail.Local {
-			return &lister{s, &listed}
+			return &lister{s, &listed, &fails}
 		}
 		return &slowGreeter{s, &listed}
 	}
@@ -54,7 +59,8 @@ func TestListedAhead(t *testing.T) {
 	}
 	listed.Store(0)
 	w.fill(mail.Local, "Archive", 5, 9)
-	if w.sync(); listed.Load() != 1 {
+	again := time.Now()
+	if w.sync(); listed.Load() != 1 && time.Since(again) < listFresh {
 		t.Errorf("listed %d times, want 1", listed.Load())
 	}
 	if time.Since(begun) > 9*time.Second {
@@ -71,4 +77,32 @@ func TestListedAhead(t *testing.T) {
 		t.Errorf("after an interruption: listed %d times, want 2", listed.Load())
 	}
 	w.equal(9)
+	listed.Store(0)
+	fails.Store(true)
+	w.o.Events = func(e Event) {
+		if e.Kind == EventNote || e.Kind == EventError {
+			t.Errorf("%+v", e)
+		}
+	}
+	w.fill(mail.Local, "Archive", 9, 11)
+	s := w.sync().Summary
+	if listed.Load() != 2 || s.CopiedToRemote != 2 || s.CopiedToLocal+s.DeletedRemote+s.DeletedLocal+s.HeldBack > 0 {
+		t.Errorf("after an error: listed %d times, %+v", listed.Load(), s)
+	}
+	w.equal(11)
+}
+
+// TestListTooOld: a list that was made long before it is used is made again: the disk may be another one by now.
+func TestListTooOld(t *testing.T) {
+	t.Parallel()
+	r := &run{}
+	for age, want := range map[time.Duration]bool{0: true, listFresh + time.Millisecond: false} {
+		r.local = &aheadList{at: time.Now().Add(-age)}
+		if _, ok := r.takeLocal(); ok != want {
+			t.Errorf("%v old: taken %v", age, ok)
+		}
+		if _, ok := r.takeLocal(); ok {
+			t.Error("taken twice")
+		}
+	}
 }

@@ -41,12 +41,12 @@ type run struct {
 	suspect string // why no deletion can be trusted in this run
 	retry   bool   // refused messages are tried again
 	boxes   map[mail.Box]*boxRun
-	order   []*boxRun       // those that are looked at, by name
-	listed  int             // selected mailboxes
-	lists   bool            // mailboxes are going to be listed
-	local   *[]store.Status // the list of the local side, if it was asked for while the server greeted
-	fresh   bool            // a mailbox came into being since the list
-	dropped bool            // disappearances were left to the next run
+	order   []*boxRun  // those that are looked at, by name
+	listed  int        // selected mailboxes
+	lists   bool       // the local side may be listed while the server greets
+	local   *aheadList // of the local side; nil: nothing of use
+	fresh   bool       // a mailbox came into being since the list
+	dropped bool       // disappearances were left to the next run
 
 	unconfirmed bool          // see mayHaveMoved
 	atOnce      bool          // disappearances are confirmed before moves are looked for

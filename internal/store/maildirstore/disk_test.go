@@ -1,6 +1,7 @@
 package maildirstore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -103,6 +104,13 @@ func TestRootGoesAway(t *testing.T) {
 		}
 		if list, err := s.Boxes(t.Context()); !errors.Is(err, store.ErrSetup) || mail.HintOf(err) == "" {
 			t.Errorf("%s: list %v, %v", there, list, err)
+		}
+		before, _ := os.ReadFile(s.markerPath())
+		if err := s.SetRoot(t.Context(), "mine", 2); !errors.Is(err, store.ErrSetup) {
+			t.Errorf("%s: the marker was written: %v", there, err)
+		}
+		if after, _ := os.ReadFile(s.markerPath()); !bytes.Equal(before, after) {
+			t.Errorf("%s: the marker is %q now", there, after)
 		}
 	}
 }

@@ -229,3 +229,26 @@ func TestHandle(t *testing.T) {
 		}
 	}
 }
+
+// TestHandsMissing: what is not there any more is told, whichever of two that work at the same time did not find it.
+func TestHandsMissing(t *testing.T) {
+	t.Parallel()
+	root, list := crowd(t)
+	s := open(t, Config{Path: root})
+	var want []mail.Key
+	for i := inHand / 2; i < len(list); i += inHand { // one of each portion
+		want = append(want, list[i].Key)
+		found, err := filepath.Glob(filepath.Join(root, "INBOX", "*", string(list[i].Key)+"*"))
+		if err != nil || len(found) != 1 || os.Remove(found[0]) != nil {
+			t.Fatal(found, err)
+		}
+	}
+	did, err := s.ChangeFlags(t.Context(), "INBOX", list, mail.Flags{System: mail.Flagged}, mail.Flags{})
+	if err != nil || did.Secure() != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(want)
+	if slices.Sort(did.Missing); !slices.Equal(did.Missing, want) {
+		t.Errorf("missing %v, want %v", did.Missing, want)
+	}
+}

@@ -142,9 +142,13 @@ func (s *Store) readMarker() (*marker, error) {
 	return &m, nil
 }
 
-// SetRoot implements store.Store.
+// SetRoot implements store.Store. Since it comes before the first effect of a run, it makes sure that the root is still the one that Hello
+// saw: a marker must not make another one look like it.
 func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
 	if err := s.writable(ctx); err != nil {
+		return err
+	}
+	if err := s.sameRoot(); err != nil {
 		return err
 	}
 	text, err := json.Marshal(marker{ID: id, Run: run})
