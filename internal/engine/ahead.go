@@ -157,6 +157,7 @@ func (a *flagsAhead) end() error {
 		close(a.queue)
 		<-a.ended
 	}
+	a.flags.tell()
 	for _, op := range a.undone {
 		a.flags.box.plan.Add(a.side, plan.Change{Pair: op.Pair, Now: mail.Entry{Key: op.Pair.Keys[a.side], Flags: op.Now[a.side]}})
 	}

@@ -287,6 +287,7 @@ func TestFlagsOfMoved(t *testing.T) {
 				t.Parallel()
 				w, watch := aheadWorld(t, side)
 				other := side.Other()
+				at := at
 				if watched := w.wrap; at < 0 {
 					at = -at
 					w.wrap = func(side mail.Side, s store.Store) store.Store {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"mailtwin/internal/mail"
 	"mailtwin/internal/plan"
@@ -33,7 +34,13 @@ func TestDiskGone(t *testing.T) {
 	w := newWorld(t, memstore.Options{Kind: memstore.Maildir}, memstore.Options{Delta: true})
 	w.o.DeleteBoxes = plan.DeleteAllBoxes
 	listed, leave := make(chan bool, 9), func() {}
-	wait := func() { <-listed }
+	wait := func() {
+		select {
+		case <-listed:
+		case <-time.After(10 * time.Second):
+			t.Error("the local side was not listed ahead")
+		}
+	}
 	w.wrap = func(side mail.Side, s store.Store) store.Store {
 		if side == mail.Remote {
 			return &hookGreeter{s, func() {

@@ -24,6 +24,7 @@ type flagChange struct {
 // sides.
 func (r *run) flagAll(ctx context.Context, b *boxRun) error {
 	f := r.flagger(b)
+	defer f.tell()
 	f.total = b.plan.Ops.FlagChanges()
 	for list := b.plan.Ops.Flags; len(list) > 0; {
 		n := r.flagSize(list)
@@ -54,7 +55,15 @@ type flagger struct {
 	wait        func() error // for what is being remembered
 	done, total int          // 0: not known
 	again       bool         // what fails is tried once more, and counts then
+	missed      int          // messages that were not there
 	late        error        // of what was not remembered
+}
+
+// tell says what could not be done, once all is.
+func (f *flagger) tell() {
+	if f.missed > 0 {
+		f.run.note(f.box.name, "%d messages were moved or removed while their flags were being set; the next sync sees to them", f.missed)
+	}
 }
 
 func (r *run) flagger(b *boxRun) *flagger {
@@ -72,9 +81,7 @@ func (f *flagger) batch(ctx context.Context, list []plan.Flags) error {
 	if err := errors.Join(f.rest(), err); err != nil {
 		return err
 	}
-	if n := len(did.missed); n > 0 {
-		f.run.note(f.box.name, "messages that were moved or removed while their flags were set: %d; the next sync looks again", n)
-	}
+	f.missed += len(did.missed)
 	f.done += len(list)
 	f.run.progress(f.box, PhaseFlags, mail.Local, "flag", f.done, f.total, 0)
 	f.wait = f.run.later(ctx, did.commit, did.secure...)

@@ -27,9 +27,8 @@ type aheadList struct {
 
 // listLocal lists the mailboxes of the local side while the server greets. What fails is done again.
 func (r *run) listLocal(ctx context.Context) {
-	at := time.Now()
 	if list, err := r.stores[mail.Local].Boxes(ctx); err == nil {
-		r.local = &aheadList{list, at}
+		r.local = &aheadList{list, wallClock()}
 	}
 }
 
@@ -37,11 +36,15 @@ func (r *run) listLocal(ctx context.Context) {
 func (r *run) takeLocal() (list []store.Status, ok bool) {
 	a := r.local
 	r.local = nil
-	if a == nil || time.Since(a.at) > listFresh {
+	if a == nil {
 		return nil, false
 	}
-	return a.boxes, true
+	age := wallClock().Sub(a.at)
+	return a.boxes, age >= 0 && age <= listFresh
 }
+
+// wallClock is a time that goes on while the machine sleeps.
+func wallClock() time.Time { return time.Now().Round(0) }
 
 // statuses asks both sides for their mailboxes at the same time.
 func (r *run) statuses(ctx context.Context) (lists [2][]store.Status, err error) {

@@ -96,8 +96,8 @@ func TestListedAhead(t *testing.T) {
 func TestListTooOld(t *testing.T) {
 	t.Parallel()
 	r := &run{}
-	for age, want := range map[time.Duration]bool{0: true, listFresh + time.Millisecond: false} {
-		r.local = &aheadList{at: time.Now().Add(-age)}
+	for age, want := range map[time.Duration]bool{0: true, listFresh + time.Millisecond: false, -time.Hour: false} {
+		r.local = &aheadList{at: wallClock().Add(-age)}
 		if _, ok := r.takeLocal(); ok != want {
 			t.Errorf("%v old: taken %v", age, ok)
 		}

@@ -29,6 +29,11 @@ func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add
 		if err := waitAll(ctx, calls); err != nil || len(calls) == 0 {
 			return err
 		}
+		for _, call := range calls {
+			if res, _ := call.Result(); res.Status.Code == "MESSAGELIMIT" { // RFC 9738
+				return fmt.Errorf("the server changed only a part of %d messages: %s", all.Len(), res.Status.Text)
+			}
+		}
 		did.Missing, err = s.missing(ctx, c, all, calls)
 		return err
 	})
@@ -40,9 +45,9 @@ func (s *Store) SetFlags(ctx context.Context, box mail.Box, keys []mail.Key, add
 
 // missing returns the messages of a set that are not there any more, after their flags were stored. A server that keeps MODSEQ tells of each
 // message that it changes, even if silent (RFC 7162 section 3.1.3); one of which it tells nothing had these flags, or is not there:
-// that is asked. A server that told of none although all were there is not asked again.
+// that is asked, unless the server was seen to change messages without a word.
 func (s *Store) missing(ctx context.Context, c *conn, set imap.NumSet, calls []*imap.Call[imap.StoreResult]) ([]mail.Key, error) {
-	if !c.condstor {
+	if !c.condstor || c.sel.HighestModSeq == 0 {
 		return nil, nil
 	}
 	var told, there imap.NumSet
@@ -52,35 +57,31 @@ func (s *Store) missing(ctx context.Context, c *conn, set imap.NumSet, calls []*
 			told.Add(m.UID)
 		}
 	}
-	if told.Empty() && (s.silent.Load() || set.Len() > maxQuiet) {
+	if told.Empty() && s.silent.Load() {
 		return nil, nil
 	}
 	quiet := without(set, told)
+	untold := false
 	for _, part := range quiet.Split(maxSet) {
-		_, err := c.client.UIDFetch(part, imap.FetchItems{}, imap.FetchOptions{}, func(m *imap.Message) error {
+		st, err := c.client.UIDFetch(part, imap.FetchItems{ModSeq: true}, imap.FetchOptions{}, func(m *imap.Message) error {
 			there.Add(m.UID)
+			untold = untold || m.ModSeq > c.sel.HighestModSeq // it changed since the mailbox was opened
 			return nil
 		}).Wait(ctx)
-		if refusal(err) != nil {
+		if refusal(err) != nil || st.Code == "MESSAGELIMIT" {
 			return nil, nil
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
-	lacking := without(quiet, there)
-	if told.Empty() && lacking.Empty() {
-		s.silent.Store(true)
-	}
+	s.silent.Store(told.Empty() && untold)
 	var missing []mail.Key
-	for uid := range lacking.All() {
+	for uid := range without(quiet, there).All() {
 		missing = append(missing, mail.UIDKey(uid))
 	}
 	return missing, nil
 }
-
-// maxQuiet is of how many messages it is asked whether they are there where a server told of none.
-const maxQuiet = 100
 
 // waitAll waits for all calls and returns the first error.
 func waitAll[T any](ctx context.Context, calls []*imap.Call[T]) (first error) {

@@ -115,6 +115,38 @@ func TestRootGoesAway(t *testing.T) {
 	}
 }
 
+// TestRootIsAnothers: a root that was nobody's and is another account's by the time its marker is to be written is left alone.
+func TestRootIsAnothers(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S")
+	s := open(t, Config{Path: root})
+	if err := open(t, Config{Path: root}).SetRoot(t.Context(), "another", 5); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SetRoot(t.Context(), "mine", 1); !errors.Is(err, store.ErrSetup) || mail.HintOf(err) == "" {
+		t.Errorf("another's marker was written over: %v", err)
+	}
+	if g, err := s.Hello(t.Context(), ""); err != nil || g.Root != "another" || g.Run != 5 {
+		t.Errorf("%+v, %v", g, err)
+	}
+}
+
+// TestRootMadeAnew: a root that went away for good, and that Hello no longer saw, can be made again.
+func TestRootMadeAnew(t *testing.T) {
+	t.Parallel()
+	root := tree(t, "INBOX/cur/1.x:2,S")
+	s := open(t, Config{Path: root})
+	if err := errors.Join(s.SetRoot(t.Context(), "mine", 1), os.RemoveAll(root)); err != nil {
+		t.Fatal(err)
+	}
+	if g, err := s.Hello(t.Context(), ""); err != nil || !g.Empty {
+		t.Fatalf("%+v, %v", g, err)
+	}
+	if err := s.SetRoot(t.Context(), "mine", 2); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestAtticClock: what is removed while the clock is behind (a machine that starts without one) is not old when it is set right.
 func TestAtticClock(t *testing.T) {
 	t.Parallel()

@@ -96,6 +96,9 @@ func (s *Store) Hello(ctx context.Context, _ string) (store.Greeting, error) {
 	st, err := s.fs.Stat(s.c.Path, true)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		s.mu.Lock()
+		s.root = ""
+		s.mu.Unlock()
 		g.Empty = true
 		return g, nil
 	case err != nil:
@@ -148,7 +151,7 @@ func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
 	if err := s.writable(ctx); err != nil {
 		return err
 	}
-	if err := s.sameRoot(); err != nil {
+	if err := s.mayMark(id); err != nil {
 		return err
 	}
 	text, err := json.Marshal(marker{ID: id, Run: run})
@@ -167,6 +170,24 @@ func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
 	s.mu.Lock()
 	s.root = id
 	s.mu.Unlock()
+	return nil
+}
+
+// mayMark makes sure that the root is still the one that Hello saw, or that nobody else marked it since if it was nobody's.
+func (s *Store) mayMark(id string) error {
+	if err := s.sameRoot(); err != nil {
+		return err
+	}
+	m, err := s.readMarker()
+	s.mu.Lock()
+	fresh := s.root == ""
+	s.mu.Unlock()
+	if err == nil && fresh && m != nil && m.ID != id {
+		err = errors.New("another account's marker is there now")
+	}
+	if err != nil {
+		return s.setup(err, "was another disk mounted meanwhile? Sync again")
+	}
 	return nil
 }
 
