@@ -2,6 +2,7 @@ package imapstore
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"mailtwin/internal/mail"
@@ -142,7 +143,7 @@ func TestSetFlagsPart(t *testing.T) {
 		C: t3 UID STORE 4:6 +FLAGS.SILENT (\Seen)
 		S: * 1 FETCH (UID 4 MODSEQ (12))
 		S: t3 OK [MESSAGELIMIT 1 5] a part`, nil)
-	if did, err := s.SetFlags(t.Context(), "B", key(4, 5, 6), mail.Flags{System: mail.Seen}, mail.Flags{}); err == nil {
-		t.Errorf("%+v", did)
+	if did, err := s.SetFlags(t.Context(), "B", key(4, 5, 6), mail.Flags{System: mail.Seen}, mail.Flags{}); err == nil || !strings.Contains(err.Error(), "changed only a part of 3 messages") {
+		t.Errorf("%+v, %v", did, err)
 	}
 }
