@@ -14,13 +14,10 @@ import (
 	"mailtwin/internal/mail"
 )
 
-// TestPairsAreWhole: whatever byte of the file is damaged, indexes and inner pages too, reading the pairs of a side gives an error
-// that names the cure, or all of them as they were written. Less would make arrivals of known messages.
-// It guards rule 3 of DESIGN.md section 4.
-func TestPairsAreWhole(t *testing.T) {
-	t.Parallel()
-	const count = 60
-	path := filepath.Join(t.TempDir(), "state.db")
+// written is a state file with pairs that nobody has open, and what is in it.
+func written(t *testing.T, count int) (path string, content []byte) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "state.db")
 	db, err := Open(t.Context(), path, Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -29,10 +26,19 @@ func TestPairsAreWhole(t *testing.T) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	good, err := os.ReadFile(path)
-	if err != nil {
+	if content, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
 	}
+	return path, content
+}
+
+// TestPairsAreWhole: whatever byte of the file is damaged, indexes and inner pages too, reading the pairs of a side gives an error
+// that names the cure, or all of them as they were written. Less would make arrivals of known messages.
+// It guards rule 3 of DESIGN.md section 4.
+func TestPairsAreWhole(t *testing.T) {
+	t.Parallel()
+	const count = 60
+	path, good := written(t, count)
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -119,19 +118,7 @@ func TestPairsByID(t *testing.T) {
 func TestPairsByKeyDamaged(t *testing.T) {
 	t.Parallel()
 	const count = 400
-	path := filepath.Join(t.TempDir(), "state.db")
-	db, err := Open(t.Context(), path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fill(t, db, count)
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, good := written(t, count)
 	var keys []mail.Key
 	for uid := uint32(2); uid <= count; uid += 2 {
 		keys = append(keys, mail.UIDKey(uid))

@@ -332,20 +332,7 @@ func intact(db *DB) error {
 func TestDamageIsFound(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
-	dir := t.TempDir()
-	path := filepath.Join(dir, "state.db")
-	db, err := Open(ctx, path, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	fill(t, db, 50)
-	if err := db.Close(); err != nil {
-		t.Fatal(err)
-	}
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
+	path, good := written(t, 50)
 	key := []byte("1763930000025.")
 	at := strings.LastIndex(string(good), string(key))
 	if at < 0 {
