@@ -175,14 +175,14 @@ func (s *Store) SetRoot(ctx context.Context, id string, run int64) error {
 
 // mayMark makes sure that the root is still the one that Hello saw, or that nobody else marked it since if it was nobody's.
 func (s *Store) mayMark(id string) error {
-	if err := s.sameRoot(); err != nil {
-		return err
+	s.mu.Lock()
+	marked := s.root != ""
+	s.mu.Unlock()
+	if marked {
+		return s.sameRoot()
 	}
 	m, err := s.readMarker()
-	s.mu.Lock()
-	fresh := s.root == ""
-	s.mu.Unlock()
-	if err == nil && fresh && m != nil && m.ID != id {
+	if err == nil && m != nil && m.ID != id {
 		err = errors.New("another account's marker is there now")
 	}
 	if err != nil {
