@@ -311,21 +311,70 @@ func TestFlagsOfMoved(t *testing.T) {
 					t.Errorf("flags set: %v, want %d on the %s side", set, n, other)
 				}
 				w.equal(60)
-				for _, s := range w.stores {
-					flagged, there := 0, 0
-					for _, m := range s.Dump() {
-						if !m.Flags.Empty() {
-							flagged++
+				w.movedWithFlags(n)
+				w.still()
+			})
+		}
+	}
+}
+
+// movedWithFlags checks that so many messages have flags on each side, and that one came to the other mailbox.
+func (w *world) movedWithFlags(n int) {
+	w.t.Helper()
+	for _, s := range w.stores {
+		flagged, there := 0, 0
+		for _, m := range s.Dump() {
+			if !m.Flags.Empty() {
+				flagged++
+			}
+			if m.Box == "Archive" {
+				there++
+			}
+		}
+		if flagged != n || there != 21 {
+			w.t.Errorf("%d have flags, want %d; %d are in the other mailbox, want 21", flagged, n, there)
+		}
+	}
+}
+
+// TestFlagsOfMovedCrash: nor are they lost if the run in which the message was moved, or the one that follows, is stopped anywhere.
+func TestFlagsOfMovedCrash(t *testing.T) {
+	t.Parallel()
+	const n = 6
+	for _, side := range mail.Sides {
+		for _, second := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s %v", side, second), func(t *testing.T) {
+				t.Parallel()
+				points := 0
+				for stopped := true; stopped; points++ {
+					w, watch := aheadWorld(t, side)
+					other := side.Other()
+					w.flagSome(side, n)
+					moved, gone := slices.Sorted(slices.Values(w.keys(other, "INBOX")))[n-1], false
+					watch.before = func(int) error {
+						if !gone {
+							gone = true
+							w.stores[other].MoveUser("INBOX", moved, "Archive")
 						}
-						if m.Box == "Archive" {
-							there++
-						}
+						return nil
 					}
-					if flagged != n || there != 21 {
-						t.Errorf("%d have flags, want %d; %d are in the other mailbox, want 21", flagged, n, there)
+					if second {
+						w.sync()
+					}
+					stopped = w.crashAt(points)
+					for range 3 {
+						w.sync()
+					}
+					w.equal(60)
+					w.movedWithFlags(n)
+					w.still()
+					if t.Failed() {
+						t.Fatalf("after a crash at %d", points)
 					}
 				}
-				w.still()
+				if points < 5 {
+					t.Errorf("only %d crash points", points)
+				}
 			})
 		}
 	}
